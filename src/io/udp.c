@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening with everything the system has, and receiving. Each option that fails costs its feature and
+ * an event, never the socket. */
+#define _GNU_SOURCE /* recvmmsg, struct in6_pktinfo */
+#include "io/udp.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/net_tstamp.h>
+
+#include "io/sockaddr.h"
+
+/* Room for all that is asked for: both kinds of pktinfo and traffic class, drops, GRO: 168 bytes. */
+#define CONTROL_BYTES 256
+#define RXQ_OVFL 40 /* SO_RXQ_OVFL, which some libc headers hide */
+
+struct tern_udp_batch {
+  struct mmsghdr messages[TERN_UDP_BATCH];
+  struct iovec iovs[TERN_UDP_BATCH];
+  union tern_sockaddr names[TERN_UDP_BATCH];
+  _Alignas(struct cmsghdr) uint8_t controls[TERN_UDP_BATCH][CONTROL_BYTES];
+  uint8_t buffers[TERN_UDP_BATCH][TERN_UDP_BUFFER_BYTES];
+};
+
+static bool set_option(int fd, int level, int name, int value)
+{
+  return setsockopt(fd, level, name, &value, sizeof value) == 0;
+}
+
+static void show_feature(const struct tern_udp *udp, const char *feature, bool is_on,
+                         const char *reason)
+{
+  tern_event event = {.kind = TERN_EVENT_IO_FEATURE,
+                      .data = {.io_feature = {feature, is_on, is_on ? NULL : reason}}};
+  tern_notice_emit(udp->notice, &event);
+}
+
+/* An option for IPv4, and for IPv6 if the socket is; IPv4 options count on both, since a socket for
+ * IPv6 carries IPv4, too. */
+struct option_pair {
+  const char *feature;
+  int ipv4, ipv4_value;
+  int ipv6, ipv6_value;
+};
+
+static void set_pair(const struct tern_udp *udp, const struct option_pair *pair)
+{
+  bool is_on = set_option(udp->fd, IPPROTO_IP, pair->ipv4, pair->ipv4_value);
+  if (udp->is_ipv6)
+    is_on = set_option(udp->fd, IPPROTO_IPV6, pair->ipv6, pair->ipv6_value);
+  show_feature(udp, pair->feature, is_on, strerror(errno));
+}
+
+/* [rfc9000-14] datagrams must not be fragmented; PROBE also ignores the kernel's idea of the path MTU,
+ * which an attacker's ICMP could lower. */
+static void set_ip_options(const struct tern_udp *udp)
+{
+  static const struct option_pair pairs[] = {
+      {"dont_fragment", IP_MTU_DISCOVER, IP_PMTUDISC_PROBE, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE},
+      {"pktinfo", IP_PKTINFO, 1, IPV6_RECVPKTINFO, 1},
+      {"ecn", IP_RECVTOS, 1, IPV6_RECVTCLASS, 1},
+  };
+  for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
+    set_pair(udp, &pairs[i]);
+}
+
+/* The kernel doubles what is asked for, for its own bookkeeping, and answers the double. */
+static void size_buffer(const struct tern_udp *udp, bool is_receive, uint32_t wanted)
+{
+  int option = is_receive ? SO_RCVBUF : SO_SNDBUF;
+  int got = 0;
+  socklen_t len = sizeof got;
+  if (!set_option(udp->fd, SOL_SOCKET, is_receive ? SO_RCVBUFFORCE : SO_SNDBUFFORCE, (int)wanted))
+    set_option(udp->fd, SOL_SOCKET, option, (int)wanted);
+  getsockopt(udp->fd, SOL_SOCKET, option, &got, &len);
+  if ((uint32_t)got / 2 >= wanted)
+    return;
+  tern_event event = {
+      .kind = TERN_EVENT_IO_BUFFER_SMALL,
+      .data = {.io_buffer_small = {is_receive ? "receive" : "send", wanted, (uint64_t)got / 2,
+                                   is_receive ? "net.core.rmem_max" : "net.core.wmem_max"}}};
+  tern_notice_emit(udp->notice, &event);
+}
+
+static bool enable_txtime(int fd)
+{
+  struct sock_txtime txtime = {.clockid = CLOCK_MONOTONIC};
+  return setsockopt(fd, SOL_SOCKET, SO_TXTIME, &txtime, sizeof txtime) == 0;
+}
+
+static void set_offloads(struct tern_udp *udp, const struct tern_udp_args *args)
+{
+  /* Reading the option tells whether the kernel knows it; a value is given per message. */
+  int segment = 0;
+  socklen_t len = sizeof segment;
+  udp->has_gso = args->gso && getsockopt(udp->fd, SOL_UDP, UDP_SEGMENT, &segment, &len) == 0;
+  show_feature(udp, "gso", udp->has_gso, args->gso ? strerror(errno) : "configured");
+  bool has_gro = args->gro && set_option(udp->fd, SOL_UDP, UDP_GRO, 1);
+  show_feature(udp, "gro", has_gro, args->gro ? strerror(errno) : "configured");
+  if (!args->txtime)
+    return;
+  udp->has_txtime = enable_txtime(udp->fd);
+  show_feature(udp, "txtime", udp->has_txtime, strerror(errno));
+}
+
+static bool bind_to(struct tern_udp *udp, const struct tern_udp_args *args)
+{
+  union tern_sockaddr name;
+  socklen_t len = tern_sockaddr_write(&name, &args->local, udp->is_ipv6);
+  if (args->reuse_port && !set_option(udp->fd, SOL_SOCKET, SO_REUSEPORT, 1))
+    return false;
+  if (udp->is_ipv6)
+    set_option(udp->fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  if (bind(udp->fd, &name.sa, len) != 0)
+    return false;
+  len = sizeof name;
+  if (getsockname(udp->fd, &name.sa, &len) != 0)
+    return false;
+  udp->local = tern_sockaddr_read(&name);
+  return true;
+}
+
+static void prepare_batch(struct tern_udp_batch *batch)
+{
+  memset(batch->messages, 0, sizeof batch->messages);
+  for (size_t i = 0; i < TERN_UDP_BATCH; i++) {
+    struct msghdr *header = &batch->messages[i].msg_hdr;
+    batch->iovs[i].iov_base = batch->buffers[i];
+    batch->iovs[i].iov_len = TERN_UDP_BUFFER_BYTES;
+    header->msg_iov = &batch->iovs[i];
+    header->msg_iovlen = 1;
+    header->msg_name = &batch->names[i];
+    header->msg_control = batch->controls[i];
+  }
+}
+
+tern_status tern_udp_init(struct tern_udp *udp, const struct tern_udp_args *args,
+                          struct tern_alloc *alloc, struct tern_notice *notice)
+{
+  *udp = (struct tern_udp){.fd = -1, .alloc = alloc, .notice = notice};
+  udp->send_messages = sendmmsg;
+  udp->is_ipv6 = args->local.family == 6;
+  /* Not zeroed: most of it is buffers whose pages stay untouched until they are needed. */
+  udp->batch = tern_alloc_take(alloc, sizeof *udp->batch);
+  if (udp->batch == NULL)
+    return TERN_NOMEM;
+  prepare_batch(udp->batch);
+  udp->fd = socket(udp->is_ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (udp->fd < 0 || !bind_to(udp, args)) {
+    int error = errno;
+    tern_udp_deinit(udp);
+    errno = error;
+    return TERN_IO;
+  }
+  set_ip_options(udp);
+  set_offloads(udp, args);
+  set_option(udp->fd, SOL_SOCKET, RXQ_OVFL, 1);
+  size_buffer(udp, true, args->buffer_bytes);
+  size_buffer(udp, false, args->buffer_bytes);
+  return TERN_OK;
+}
+
+void tern_udp_deinit(struct tern_udp *udp)
+{
+  if (udp->fd >= 0)
+    close(udp->fd);
+  udp->fd = -1;
+  tern_alloc_give(udp->alloc, udp->batch, sizeof *udp->batch);
+  udp->batch = NULL;
+}
+
+static void on_drops(struct tern_udp *udp, uint32_t total)
+{
+  uint32_t count = total - udp->drops; /* the kernel's counter wraps */
+  if (count == 0)
+    return;
+  udp->drops = total;
+  tern_event event = {.kind = TERN_EVENT_IO_DROPS, .data = {.io_drops = {count, total}}};
+  tern_notice_emit(udp->notice, &event);
+}
+
+static void read_ip_control(const struct cmsghdr *control, tern_datagram *datagram)
+{
+  if (control->cmsg_type == IP_TOS) {
+    datagram->ecn = *CMSG_DATA(control) & 3;
+  } else if (control->cmsg_type == IP_PKTINFO) {
+    struct in_pktinfo info;
+    memcpy(&info, CMSG_DATA(control), sizeof info);
+    datagram->local = tern_addr_of_in(info.ipi_spec_dst, datagram->local.port);
+  }
+}
+
+static void read_ipv6_control(const struct cmsghdr *control, tern_datagram *datagram)
+{
+  if (control->cmsg_type == IPV6_TCLASS) {
+    int traffic_class;
+    memcpy(&traffic_class, CMSG_DATA(control), sizeof traffic_class);
+    datagram->ecn = (uint8_t)(traffic_class & 3);
+  } else if (control->cmsg_type == IPV6_PKTINFO) {
+    struct in6_pktinfo info;
+    memcpy(&info, CMSG_DATA(control), sizeof info);
+    bool is_link_local = IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr);
+    uint32_t scope = is_link_local ? (uint32_t)info.ipi6_ifindex : 0;
+    datagram->local = tern_addr_of_in6(&info.ipi6_addr, datagram->local.port, scope);
+  }
+}
+
+static void read_control(struct tern_udp *udp, const struct cmsghdr *control,
+                         tern_datagram *datagram)
+{
+  if (control->cmsg_level == IPPROTO_IP) {
+    read_ip_control(control, datagram);
+  } else if (control->cmsg_level == IPPROTO_IPV6) {
+    read_ipv6_control(control, datagram);
+  } else if (control->cmsg_level == SOL_UDP && control->cmsg_type == UDP_GRO) {
+    int segment;
+    memcpy(&segment, CMSG_DATA(control), sizeof segment);
+    datagram->segment_bytes = (uint16_t)segment;
+  } else if (control->cmsg_level == SOL_SOCKET && control->cmsg_type == RXQ_OVFL) {
+    uint32_t total;
+    memcpy(&total, CMSG_DATA(control), sizeof total);
+    on_drops(udp, total);
+  }
+}
+
+static void read_message(struct tern_udp *udp, size_t i, tern_datagram *datagram)
+{
+  struct mmsghdr *message = &udp->batch->messages[i];
+  *datagram = (tern_datagram){.data = udp->batch->buffers[i],
+                              .len = message->msg_len,
+                              .local = udp->local,
+                              .remote = tern_sockaddr_read(&udp->batch->names[i])};
+  for (struct cmsghdr *control = CMSG_FIRSTHDR(&message->msg_hdr); control != NULL;
+       control = CMSG_NXTHDR(&message->msg_hdr, control))
+    read_control(udp, control, datagram);
+}
+
+static void show_receive_error(const struct tern_udp *udp, int error)
+{
+  tern_event event = {.kind = TERN_EVENT_IO_ERROR,
+                      .data = {.io_error = {"receive", (uint32_t)error, {0}}}};
+  tern_notice_emit(udp->notice, &event);
+}
+
+size_t tern_udp_receive(struct tern_udp *udp, tern_datagram batch[TERN_UDP_BATCH], bool *is_drained)
+{
+  for (size_t i = 0; i < TERN_UDP_BATCH; i++) {
+    struct msghdr *header = &udp->batch->messages[i].msg_hdr;
+    header->msg_namelen = sizeof udp->batch->names[i];
+    header->msg_controllen = CONTROL_BYTES;
+  }
+  udp->receive_calls++;
+  int got = recvmmsg(udp->fd, udp->batch->messages, TERN_UDP_BATCH, MSG_DONTWAIT, NULL);
+  *is_drained = got < TERN_UDP_BATCH && !(got < 0 && errno == EINTR);
+  if (got < 0) {
+    if (errno != EAGAIN && errno != EINTR)
+      show_receive_error(udp, errno);
+    return 0;
+  }
+  size_t count = 0;
+  for (size_t i = 0; i < (size_t)got; i++) {
+    if ((udp->batch->messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0)
+      continue;
+    read_message(udp, i, &batch[count++]);
+  }
+  return count;
+}

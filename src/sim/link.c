@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* The link model: see link.h. */
+#include "sim/link.h"
+
+#include <string.h>
+
+const char *tern_sim_drop_name(enum tern_sim_drop drop)
+{
+  switch (drop) {
+  case TERN_SIM_DROP_NONE:
+    return "none";
+  case TERN_SIM_DROP_LOSS:
+    return "loss";
+  case TERN_SIM_DROP_QUEUE:
+    return "queue";
+  case TERN_SIM_DROP_MTU:
+    return "mtu";
+  case TERN_SIM_DROP_OUTAGE:
+    return "outage";
+  }
+  return "unknown";
+}
+
+void tern_sim_link_init(struct tern_sim_link *link, const struct tern_sim_link_config *config,
+                        uint64_t seed)
+{
+  memset(link, 0, sizeof(*link));
+  link->config = *config;
+  tern_random_seeded_init(&link->random, seed);
+}
+
+/* A number below `bound`, which is less than 2^32; the bias is below 2^-12 of a millionth. */
+static uint64_t draw_below(struct tern_sim_link *link, uint64_t bound)
+{
+  return (tern_random_seeded_next(&link->random) >> 32) * bound >> 32;
+}
+
+static bool draw_chance(struct tern_sim_link *link, uint32_t ppm)
+{
+  return ppm != 0 && draw_below(link, TERN_SIM_PPM) < ppm;
+}
+
+/* bytes * 1 s / rate without overflow for anything up to 2^34 bytes. */
+static uint64_t transmit_ns(uint64_t bytes, uint64_t rate)
+{
+  return rate == 0 ? 0 : bytes * TERN_SECOND / rate;
+}
+
+uint64_t tern_sim_link_queue_bytes(const struct tern_sim_link *link, tern_time now)
+{
+  if (link->free_at <= now)
+    return 0;
+  uint64_t wait_ns = link->free_at - now;
+  uint64_t rate = link->config.rate;
+  return wait_ns / TERN_SECOND * rate +
+         (uint64_t)((double)(wait_ns % TERN_SECOND) * 1e-9 * (double)rate + 0.5);
+}
+
+static bool is_lost(struct tern_sim_link *link)
+{
+  const struct tern_sim_link_config *config = &link->config;
+  bool is_burst = link->lost_previous && config->burst_ppm != 0;
+  link->lost_previous = draw_chance(link, is_burst ? config->burst_ppm : config->loss_ppm);
+  return link->lost_previous;
+}
+
+static enum tern_sim_drop pick_drop(struct tern_sim_link *link, size_t len, uint64_t queue_bytes)
+{
+  const struct tern_sim_link_config *config = &link->config;
+  struct tern_sim_link_stats *stats = &link->stats;
+  if (config->is_down) {
+    stats->dropped_outage++;
+    return TERN_SIM_DROP_OUTAGE;
+  }
+  if (config->mtu_bytes != 0 && len > config->mtu_bytes) {
+    stats->dropped_mtu++;
+    return TERN_SIM_DROP_MTU;
+  }
+  if (is_lost(link)) {
+    stats->lost++;
+    return TERN_SIM_DROP_LOSS;
+  }
+  if (config->queue_bytes != 0 && queue_bytes != 0 && queue_bytes + len > config->queue_bytes) {
+    stats->dropped_queue++;
+    return TERN_SIM_DROP_QUEUE;
+  }
+  return TERN_SIM_DROP_NONE;
+}
+
+/* [rfc3168-5] Routers mark what is ECN-capable. */
+static uint8_t pick_ecn(struct tern_sim_link *link, uint8_t ecn, uint64_t queue_bytes)
+{
+  const struct tern_sim_link_config *config = &link->config;
+  if (config->bleaches)
+    return TERN_ECN_NOT;
+  if (ecn != TERN_ECN_ECT0 && ecn != TERN_ECN_ECT1)
+    return ecn;
+  bool is_marked = draw_chance(link, config->ce_ppm);
+  if (config->ce_queue_bytes != 0 && queue_bytes >= config->ce_queue_bytes)
+    is_marked = true;
+  link->stats.marked_ce += is_marked ? 1 : 0;
+  return is_marked ? TERN_ECN_CE : ecn;
+}
+
+static tern_time pick_arrival(struct tern_sim_link *link)
+{
+  const struct tern_sim_link_config *config = &link->config;
+  tern_time at = link->free_at + config->delay_ns;
+  if (config->jitter_ns != 0)
+    at += tern_random_seeded_next(&link->random) % (config->jitter_ns + 1);
+  if (draw_chance(link, config->reorder_ppm)) {
+    link->stats.reordered++;
+    return at + config->reorder_ns;
+  }
+  if (at < link->last_arrival)
+    at = link->last_arrival;
+  link->last_arrival = at;
+  return at;
+}
+
+static void pick_damage(struct tern_sim_link *link, size_t len, struct tern_sim_fate *fate)
+{
+  if (len == 0 || !draw_chance(link, link->config.corrupt_ppm))
+    return;
+  link->stats.corrupted++;
+  fate->is_corrupt = true;
+  fate->corrupt_at = (size_t)draw_below(link, len);
+  fate->corrupt_mask = (uint8_t)(1 + draw_below(link, 255));
+}
+
+void tern_sim_link_send(struct tern_sim_link *link, tern_time now, size_t len, uint8_t ecn,
+                        struct tern_sim_fate *fate)
+{
+  struct tern_sim_link_stats *stats = &link->stats;
+  uint64_t queue_bytes = tern_sim_link_queue_bytes(link, now);
+  memset(fate, 0, sizeof(*fate));
+  stats->datagrams_in++;
+  stats->bytes_in += len;
+  fate->drop = pick_drop(link, len, queue_bytes);
+  if (fate->drop != TERN_SIM_DROP_NONE)
+    return;
+  if (queue_bytes + len > stats->queue_peak_bytes)
+    stats->queue_peak_bytes = queue_bytes + len;
+  fate->ecn = pick_ecn(link, ecn, queue_bytes);
+  if (link->free_at < now)
+    link->free_at = now;
+  link->free_at += transmit_ns(len, link->config.rate);
+  fate->copies = 1;
+  fate->arrive_at[0] = pick_arrival(link);
+  if (draw_chance(link, link->config.duplicate_ppm)) {
+    stats->duplicated++;
+    fate->copies = 2;
+    fate->arrive_at[1] = fate->arrive_at[0] + link->config.duplicate_ns;
+  }
+  pick_damage(link, len, fate);
+  stats->datagrams_out += fate->copies;
+  stats->bytes_out += fate->copies * len;
+}

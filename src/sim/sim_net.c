@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/* The way of a datagram: out of a run, past the filter, over a link, onto the agenda, into an inbox. */
+#include "sim/sim_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+struct tern_sim_event *tern_sim_take_event(struct tern_sim *sim, size_t len)
+{
+  struct tern_sim_event *event = sim->free_events;
+  if (event != NULL && len <= TERN_SIM_PACKET_ROOM) {
+    sim->free_events = event->next_free;
+  } else {
+    size_t capacity = len < TERN_SIM_PACKET_ROOM ? TERN_SIM_PACKET_ROOM : len;
+    event = tern_alloc_take(&sim->alloc, sizeof(*event) + capacity);
+    if (event == NULL) {
+      tern_sim_fail(sim, "no memory");
+      return NULL;
+    }
+    event->capacity = capacity;
+  }
+  event->next_free = NULL;
+  event->call = NULL;
+  event->to = NULL;
+  memset(&event->datagram, 0, sizeof(event->datagram));
+  event->datagram.data = event->bytes;
+  event->datagram.len = len;
+  return event;
+}
+
+void tern_sim_give_event(struct tern_sim *sim, struct tern_sim_event *event)
+{
+  if (event->capacity > TERN_SIM_PACKET_ROOM) {
+    tern_alloc_give(&sim->alloc, event, sizeof(*event) + event->capacity);
+    return;
+  }
+  event->next_free = sim->free_events;
+  sim->free_events = event;
+}
+
+/* ---- hash and trace ---------------------------------------------------------------------- */
+
+static void mix(struct tern_sim *sim, uint64_t word)
+{
+  uint64_t hash = (sim->hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+  sim->hash = hash ^ hash >> 32;
+}
+
+static void mix_bytes(struct tern_sim *sim, const uint8_t *data, size_t len)
+{
+  uint64_t word;
+  for (; len >= sizeof(word); data += sizeof(word), len -= sizeof(word)) {
+    memcpy(&word, data, sizeof(word));
+    mix(sim, word);
+  }
+  word = len;
+  for (size_t i = 0; i < len; i++)
+    word = word << 8 | data[i];
+  mix(sim, word);
+}
+
+static void mix_addr(struct tern_sim *sim, const tern_addr *addr)
+{
+  mix(sim, (uint64_t)addr->family << 16 | addr->port);
+  mix_bytes(sim, addr->ip, sizeof(addr->ip));
+}
+
+static void trace(struct tern_sim *sim, const char *what, const tern_datagram *datagram)
+{
+  char line[256];
+  char from[TERN_ADDR_TEXT_MAX];
+  char to[TERN_ADDR_TEXT_MAX];
+  if (sim->trace == NULL)
+    return;
+  snprintf(line, sizeof(line), "%" PRIu64 ".%09" PRIu64 " %-8s %s > %s %zu ecn %u",
+           sim->now / TERN_SECOND, sim->now % TERN_SECOND, what,
+           tern_addr_format(&datagram->remote, from, sizeof(from)),
+           tern_addr_format(&datagram->local, to, sizeof(to)), datagram->len,
+           (unsigned)datagram->ecn);
+  sim->trace(sim->trace_arg, line);
+}
+
+/* ---- out --------------------------------------------------------------------------------- */
+
+size_t tern_sim_run_count(const tern_run *run)
+{
+  if (run->segment_bytes == 0)
+    return 1;
+  return run->len == 0 ? 1 : (run->len + run->segment_bytes - 1) / run->segment_bytes;
+}
+
+static struct tern_sim_node *find_owner(const struct tern_sim *sim, const tern_addr *addr,
+                                        size_t *index)
+{
+  for (size_t i = 0; i < sim->nodes_count; i++) {
+    struct tern_sim_node *node = sim->nodes[i];
+    for (size_t j = 0; j < node->addrs_count; j++) {
+      if (tern_addr_equal(&node->addrs[j].outer, addr)) {
+        *index = j;
+        return node;
+      }
+    }
+  }
+  return NULL;
+}
+
+static struct tern_sim_hop *find_hop(struct tern_sim_node *from, const struct tern_sim_node *to)
+{
+  for (size_t i = 0; i < from->hops_count; i++) {
+    if (from->hops[i].to == to)
+      return &from->hops[i];
+  }
+  return NULL;
+}
+
+/* The address a datagram leaves with: the NAT's, if it is one of the node's own; else as it is. */
+static tern_addr outer_of(const struct tern_sim_node *node, const tern_addr *local)
+{
+  if (local->family == 0)
+    return node->addrs[0].outer;
+  for (size_t i = 0; i < node->addrs_count; i++) {
+    if (tern_addr_equal(&node->addrs[i].inner, local))
+      return node->addrs[i].outer;
+  }
+  return *local;
+}
+
+static void put_on_way(struct tern_sim *sim, struct tern_sim_event *event, tern_time at)
+{
+  if (tern_agenda_add(&sim->agenda, at, event) == TERN_OK)
+    return;
+  tern_sim_fail(sim, "no memory");
+  tern_sim_give_event(sim, event);
+}
+
+static struct tern_sim_event *copy_event(struct tern_sim *sim, const struct tern_sim_event *event)
+{
+  struct tern_sim_event *copy = tern_sim_take_event(sim, event->datagram.len);
+  if (copy == NULL)
+    return NULL;
+  uint8_t *data = copy->datagram.data;
+  copy->to = event->to;
+  copy->datagram = event->datagram;
+  copy->datagram.data = data;
+  memcpy(data, event->datagram.data, event->datagram.len);
+  return copy;
+}
+
+/* Owns `event`. */
+static void cross_link(struct tern_sim *sim, struct tern_sim_event *event,
+                       struct tern_sim_link *link, tern_time delay_ns)
+{
+  struct tern_sim_fate fate;
+  tern_datagram *datagram = &event->datagram;
+  tern_sim_link_send(link, sim->now, datagram->len, datagram->ecn, &fate);
+  if (fate.copies == 0) {
+    trace(sim, tern_sim_drop_name(fate.drop), datagram);
+    tern_sim_give_event(sim, event);
+    return;
+  }
+  datagram->ecn = fate.ecn;
+  trace(sim, "sent", datagram);
+  struct tern_sim_event *copy = fate.copies > 1 ? copy_event(sim, event) : NULL;
+  if (fate.is_corrupt)
+    datagram->data[fate.corrupt_at] ^= fate.corrupt_mask;
+  put_on_way(sim, event, fate.arrive_at[0] + delay_ns);
+  if (copy != NULL)
+    put_on_way(sim, copy, fate.arrive_at[1] + delay_ns);
+}
+
+/* False if the filter took it. */
+static bool ask_filter(struct tern_sim *sim, struct tern_sim_node *from,
+                       struct tern_sim_event *event, uint64_t index, tern_time *delay_ns)
+{
+  struct tern_sim_datagram datagram = {0};
+  datagram.data = event->datagram.data;
+  datagram.len = event->datagram.len;
+  datagram.capacity = event->capacity;
+  datagram.ecn = event->datagram.ecn;
+  datagram.from = from;
+  datagram.to = event->to;
+  datagram.index = index;
+  datagram.now = sim->now;
+  if (!sim->filter(sim->filter_arg, &datagram))
+    return false;
+  event->datagram.len = datagram.len <= event->capacity ? datagram.len : event->capacity;
+  event->datagram.ecn = datagram.ecn;
+  *delay_ns = datagram.delay_ns;
+  return true;
+}
+
+struct way {
+  struct tern_sim_node *from;
+  struct tern_sim_hop *hop;
+  size_t addr; /* of the destination node */
+  tern_addr source;
+  tern_time wait_ns; /* until the run may leave */
+};
+
+static void transmit_one(struct tern_sim *sim, const struct way *way, const tern_run *run,
+                         tern_slice bytes)
+{
+  struct tern_sim_event *event = tern_sim_take_event(sim, bytes.len);
+  tern_time delay_ns = 0;
+  if (event == NULL)
+    return;
+  if (bytes.len != 0)
+    memcpy(event->datagram.data, bytes.data, bytes.len);
+  event->to = way->hop->to;
+  event->datagram.ecn = run->ecn;
+  event->datagram.local = way->hop->to->addrs[way->addr].inner;
+  event->datagram.remote = way->source;
+  uint64_t index = way->hop->sent++;
+  if (sim->filter != NULL && !ask_filter(sim, way->from, event, index, &delay_ns)) {
+    trace(sim, "filtered", &event->datagram);
+    tern_sim_give_event(sim, event);
+    return;
+  }
+  cross_link(sim, event, way->hop->link, delay_ns + way->wait_ns);
+}
+
+void tern_sim_transmit(struct tern_sim *sim, struct tern_sim_node *node, const tern_run *run,
+                       size_t count)
+{
+  struct way way = {node, NULL, 0, outer_of(node, &run->local), 0};
+  struct tern_sim_node *to = find_owner(sim, &run->remote, &way.addr);
+  if (to != NULL)
+    way.hop = find_hop(node, to);
+  tern_time node_now = tern_sim_node_now(sim, node);
+  if (run->send_at > node_now)
+    way.wait_ns = run->send_at - node_now;
+  size_t segment = run->segment_bytes == 0 ? run->len : run->segment_bytes;
+  const uint8_t *at = run->data;
+  size_t left = run->len;
+  for (; count > 0; count--) {
+    size_t len = left < segment ? left : segment;
+    node->stats.datagrams_sent++;
+    node->stats.bytes_sent += len;
+    if (way.hop == NULL || way.hop->link == NULL)
+      node->stats.unroutable++;
+    else
+      transmit_one(sim, &way, run, tern_slice_of(at, len));
+    at += len;
+    left -= len;
+  }
+}
+
+tern_status tern_sim_send(struct tern_sim *sim, struct tern_sim_node *node, const tern_run *run)
+{
+  size_t index;
+  if (find_owner(sim, &run->remote, &index) == NULL)
+    return TERN_INVALID;
+  tern_sim_transmit(sim, node, run, tern_sim_run_count(run));
+  return sim->fault == NULL ? TERN_OK : TERN_NOMEM;
+}
+
+/* ---- in ---------------------------------------------------------------------------------- */
+
+static void note_delivery(struct tern_sim *sim, struct tern_sim_node *node,
+                          const tern_datagram *datagram)
+{
+  sim->delivered++;
+  node->stats.datagrams_received++;
+  node->stats.bytes_received += datagram->len;
+  mix(sim, sim->now);
+  mix(sim, (uint64_t)datagram->len << 8 | datagram->ecn);
+  mix_addr(sim, &datagram->remote);
+  mix_addr(sim, &datagram->local);
+  mix_bytes(sim, datagram->data, datagram->len);
+  trace(sim, "arrived", datagram);
+  if (sim->tap != NULL)
+    sim->tap(sim->tap_arg, node, datagram, sim->now);
+}
+
+/* True if the address the datagram was sent to still leads to the node: a rebinding may have come
+ * between. The node's own view is in `local`, so look the public one up again. */
+static bool is_reachable(const struct tern_sim_node *node)
+{
+  return !node->is_dead;
+}
+
+void tern_sim_deliver(struct tern_sim *sim, struct tern_sim_node *node)
+{
+  tern_datagram batch[TERN_SIM_BATCH_MAX];
+  size_t count = node->inbox_count;
+  node->inbox_count = 0;
+  if (count == 0)
+    return;
+  for (size_t i = 0; i < count && is_reachable(node); i++) {
+    batch[i] = node->inbox[i]->datagram;
+    note_delivery(sim, node, &batch[i]);
+  }
+  if (is_reachable(node))
+    node->host->receive(node->arg, batch, count, tern_sim_node_now(sim, node));
+  for (size_t i = 0; i < count; i++)
+    tern_sim_give_event(sim, node->inbox[i]);
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* What a TLS backend fills in, and what it is given: the vtable, the common head of its objects, and
+ * the queue of facts. Backends and tls.c include this; nobody else. */
+#ifndef TERN_TLS_TLS_BACKEND_H
+#define TERN_TLS_TLS_BACKEND_H
+
+#include <stdatomic.h>
+
+#include <tern/base.h>
+#include <tern/transport.h>
+
+#include "base/alloc.h"
+#include "tls/tls.h"
+
+/* [rfc8446-6] the alerts that we raise ourselves. */
+enum tern_tls_alert {
+  TERN_ALERT_UNEXPECTED_MESSAGE = 10,
+  TERN_ALERT_HANDSHAKE_FAILURE = 40,
+  TERN_ALERT_BAD_CERTIFICATE = 42,
+  TERN_ALERT_ILLEGAL_PARAMETER = 47,
+  TERN_ALERT_DECODE_ERROR = 50,
+  TERN_ALERT_DECRYPT_ERROR = 51,
+  TERN_ALERT_INTERNAL_ERROR = 80,
+  TERN_ALERT_MISSING_EXTENSION = 109,
+  TERN_ALERT_NO_APPLICATION_PROTOCOL = 120,
+};
+
+#define TERN_TLS_ALPN_MAX 255 /* bytes of our list in wire form */
+#define TERN_TLS_ALERT_TEXT_MAX 96
+
+struct tern_tls_ops {
+  void (*free)(struct tern_tls *tls);
+  tern_status (*session_new)(struct tern_tls *tls, const struct tern_tls_session_args *args,
+                             struct tern_tls_session **out);
+  void (*session_free)(struct tern_tls_session *session);
+  enum tern_tls_result (*feed)(struct tern_tls_session *session, enum tern_level level,
+                               tern_slice crypto);
+  /* Frees the library's object, keeps the session. Called at most once. */
+  void (*release)(struct tern_tls_session *session);
+};
+
+/* First member of a backend's object. */
+struct tern_tls {
+  const struct tern_tls_ops *ops;
+  atomic_uint refs; /* endpoints of several threads may share one */
+  bool is_server;
+  bool serves_both;                /* tls_sim */
+  uint8_t alpn[TERN_TLS_ALPN_MAX]; /* [rfc7301-3.1] length-prefixed names, in order of preference */
+  size_t alpn_len;
+};
+
+struct tern_tls_fact_node {
+  struct tern_tls_fact_node *next;
+  enum tern_tls_fact_kind kind;
+  enum tern_level level;
+  bool is_tx;
+  enum tern_aead_id aead;
+  size_t len;
+  size_t capacity;
+  uint8_t bytes[];
+};
+
+/* First member of a backend's session. */
+struct tern_tls_session {
+  struct tern_tls *tls;
+  struct tern_alloc *alloc;
+  bool is_server;
+  bool is_complete;
+  bool is_failed;
+  bool is_released;
+  bool is_peer_verified;
+  bool has_params;      /* the PARAMS fact was pushed */
+  bool is_alert_queued; /* comes after every other fact */
+
+  struct tern_tls_fact_node *head, *tail;
+  struct tern_tls_fact_node *lent; /* what next_fact gave last: freed by the next call */
+
+  /* The ALERT fact needs no memory, so that running out of it can be told too. */
+  uint64_t alert_code;
+  uint8_t alert;
+  char alert_text[TERN_TLS_ALERT_TEXT_MAX];
+
+  char *alpn, *server_name; /* copies */
+  size_t alpn_len, server_name_len;
+  const char *cipher, *group; /* constants of a library */
+};
+
+/* ---- for backends -------------------------------------------------------------------------- */
+
+/* Fills the head: one reference. TERN_INVALID with a sentence if the ALPN list is unusable. */
+TERN_MUST_CHECK tern_status tern_tls_init(struct tern_tls *tls, const struct tern_tls_ops *ops,
+                                          const tern_tls_config *config, char *why,
+                                          size_t why_size);
+/* Takes a reference on `tls`. */
+void tern_tls_session_init(struct tern_tls_session *session, struct tern_tls *tls,
+                           const struct tern_tls_session_args *args);
+/* Gives back what the head holds, wiped; drops the reference. */
+void tern_tls_session_deinit(struct tern_tls_session *session);
+
+/* Each answers false when memory is gone; the session has failed then, and says so in an alert. */
+bool tern_tls_push_crypto(struct tern_tls_session *session, enum tern_level level, tern_slice data);
+bool tern_tls_push_secret(struct tern_tls_session *session, enum tern_level level, bool is_tx,
+                          enum tern_aead_id aead, tern_slice secret);
+bool tern_tls_push_params(struct tern_tls_session *session, tern_slice params);
+/* Copies what the getters answer. */
+struct tern_tls_summary {
+  tern_slice alpn, server_name;
+  const char *cipher, *group;
+  bool is_peer_verified;
+};
+bool tern_tls_push_complete(struct tern_tls_session *session,
+                            const struct tern_tls_summary *summary);
+/* The session has failed. The first alert counts; a later call only adds a text if there is none. */
+void tern_tls_push_alert(struct tern_tls_session *session, uint8_t alert, const char *text);
+/* The same with a QUIC transport error instead of an alert. */
+void tern_tls_push_error(struct tern_tls_session *session, uint64_t code, const char *text);
+
+/* The first of our protocols that is in `offered` (wire form), or an empty slice: the server's order
+ * decides [rfc7301-3.2]. */
+tern_slice tern_tls_choose_alpn(const struct tern_tls *tls, tern_slice offered);
+
+/* TLS 1.3 cipher suite number to AEAD. False: not one of ours. */
+bool tern_tls_find_aead(uint16_t suite, enum tern_aead_id *aead);
+const char *tern_tls_suite_name(enum tern_aead_id aead);
+
+/* "aes128:chacha20" to "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"; NULL means all. False:
+ * an unknown word. */
+#define TERN_TLS_CIPHERS_MAX 128
+bool tern_tls_expand_ciphers(const char *ciphers, char out[TERN_TLS_CIPHERS_MAX]);
+#define TERN_TLS_GROUPS_DEFAULT "X25519MLKEM768:X25519:P-256"
+
+/* Bundles of trusted roots where the systems we know keep them; NULL ends the list. */
+extern const char *const tern_tls_root_files[];
+
+/* Writes a sentence for the caller of tern_tls_new. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 3, 4)))
+#endif
+void tern_tls_explain(char *why, size_t why_size, const char *format, ...);
+
+/* Implemented by the backend that the build chose. `config` is checked. */
+TERN_MUST_CHECK tern_status tern_tls_backend_new(struct tern_tls **out,
+                                                 const tern_tls_config *config, char *why,
+                                                 size_t why_size);
+
+#endif

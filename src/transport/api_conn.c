@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* The connection's public face: getters, datagrams, statistics. Closing is in close.c. */
+#include "base/conn_alloc.h"
+#include "transport/conn.h"
+#include "wire/frame_write.h"
+#include "wire/header.h"
+
+void tern_conn_set_ops(tern_conn *conn, const tern_conn_ops *ops, void *app)
+{
+  conn->ops = ops;
+  conn->app = app;
+}
+
+void *tern_conn_get_app(const tern_conn *conn)
+{
+  return conn->app;
+}
+
+tern_endpoint *tern_conn_get_endpoint(const tern_conn *conn)
+{
+  return conn->endpoint;
+}
+
+struct tern_alloc *tern_conn_alloc(tern_conn *conn)
+{
+  return &conn->alloc;
+}
+
+bool tern_conn_is_server(const tern_conn *conn)
+{
+  return conn->is_server;
+}
+
+bool tern_conn_is_connected(const tern_conn *conn)
+{
+  return conn->state == TERN_CONN_CONNECTED;
+}
+
+tern_slice tern_conn_get_alpn(const tern_conn *conn)
+{
+  return conn->tls != NULL ? tern_tls_session_get_alpn(conn->tls) : tern_slice_of(NULL, 0);
+}
+
+tern_slice tern_conn_get_server_name(const tern_conn *conn)
+{
+  return conn->tls != NULL ? tern_tls_session_get_server_name(conn->tls) : tern_slice_of(NULL, 0);
+}
+
+const char *tern_conn_get_cipher(const tern_conn *conn)
+{
+  return conn->tls != NULL ? tern_tls_session_get_cipher(conn->tls) : "";
+}
+
+const char *tern_conn_get_group(const tern_conn *conn)
+{
+  return conn->tls != NULL ? tern_tls_session_get_group(conn->tls) : "";
+}
+
+tern_addr tern_conn_get_remote(const tern_conn *conn)
+{
+  return tern_conn_route(conn)->remote;
+}
+
+tern_time tern_conn_get_now(const tern_conn *conn)
+{
+  return conn->endpoint->now;
+}
+
+uint64_t tern_conn_get_id(const tern_conn *conn)
+{
+  return conn->id;
+}
+
+/* ---- datagrams --------------------------------------------------------------------------------- */
+
+size_t tern_conn_get_datagram_max(const tern_conn *conn)
+{
+  uint64_t theirs = conn->peer_params.max_datagram_frame_bytes;
+  size_t header = tern_header_size_short(tern_conn_peer_id(conn, conn->path.active)->len,
+                                         TERN_PACKET_NUMBER_LEN_MAX);
+  size_t packet = tern_conn_route(conn)->pmtud.plpmtu_bytes;
+  /* [rfc9221-3] the peer's figure includes the frame's type and length. */
+  size_t frame = tern_frame_size_datagram(0) + 2;
+
+  if (!conn->has_peer_params || theirs <= frame)
+    return 0;
+  size_t fits = packet - header - TERN_AEAD_TAG_BYTES - frame;
+  return theirs - frame < fits ? (size_t)(theirs - frame) : fits;
+}
+
+tern_status tern_conn_send_datagram(tern_conn *conn, tern_slice data)
+{
+  if (conn->endpoint->is_in_hook)
+    return TERN_REENTRY;
+  if (!tern_conn_is_open(conn))
+    return TERN_CLOSED;
+  if (conn->has_peer_params && conn->peer_params.max_datagram_frame_bytes == 0)
+    return TERN_UNSUPPORTED;
+  if (conn->body == NULL || !conn->has_peer_params)
+    return TERN_STATE;
+  if (data.len > tern_conn_get_datagram_max(conn))
+    return TERN_LIMIT;
+  tern_status status = tern_dgram_push(&conn->body->dgram, data);
+  tern_conn_make_due(conn);
+  return status;
+}
+
+/* ---- statistics -------------------------------------------------------------------------------- */
+
+void tern_conn_get_stats(const tern_conn *conn, tern_conn_stats *stats)
+{
+  const struct tern_route *route = tern_conn_route(conn);
+  const tern_cc_ops *cc = route->cc;
+
+  *stats = conn->stats;
+  stats->rtt_latest_ns = route->rtt.latest_ns;
+  stats->rtt_smoothed_ns = route->rtt.smoothed_ns;
+  stats->rtt_variation_ns = route->rtt.variation_ns;
+  stats->rtt_min_ns = route->rtt.min_ns;
+  stats->window_bytes = cc->window_bytes(route->cc_state);
+  stats->in_flight_bytes = route->in_flight.bytes;
+  stats->ssthresh_bytes =
+      cc->ssthresh_bytes != NULL ? cc->ssthresh_bytes(route->cc_state) : UINT64_MAX;
+  stats->stream_bytes_received = conn->body != NULL ? conn->body->flow_recv.consumed : 0;
+  stats->heap_bytes = sizeof *conn + conn->alloc.used_bytes;
+  stats->mtu_bytes = route->pmtud.plpmtu_bytes;
+  stats->ecn_state = route->ecn.state == TERN_ECN_CAPABLE  ? 1
+                     : route->ecn.state == TERN_ECN_FAILED ? 2
+                                                           : 0;
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/* The connection: what the spine shares. No part includes this.
+ *
+ *   tern_conn ── head: state, TLS, Initial and Handshake spaces, the path, one route
+ *      ├─ path ── ids, data space, routes[]   (RFC 10069: number space and ids are a path's;
+ *      │                                       congestion, RTT, MTU and ECN are a route's)
+ *      └─ body ── streams, flow control, scheduler, datagrams   (from address validation on)
+ *
+ * Turn of a connection: recv opens packets and on_frame tells the parts; settle, once per batch,
+ * works through what was acknowledged, calls the application, and sets one timer; send builds runs. */
+#ifndef TERN_TRANSPORT_CONN_H
+#define TERN_TRANSPORT_CONN_H
+
+#include <stdalign.h>
+
+#include <tern/transport.h>
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "crypto/secrets.h"
+#include "recovery/acks.h"
+#include "recovery/ecn.h"
+#include "recovery/loss.h"
+#include "recovery/pto.h"
+#include "recovery/sent.h"
+#include "tls/tls.h"
+#include "transport/cid.h"
+#include "transport/dgram.h"
+#include "transport/endpoint.h"
+#include "transport/flow.h"
+#include "transport/glitch.h"
+#include "transport/record.h"
+#include "transport/route.h"
+#include "transport/scheduler.h"
+#include "transport/stream.h"
+#include "transport/stream_set.h"
+#include "wire/frame_read.h"
+#include "wire/params.h"
+#include "wire/quic.h"
+
+enum tern_conn_state {
+  TERN_CONN_HANDSHAKE, /* keys are being agreed */
+  TERN_CONN_CONNECTED, /* the handshake is complete [rfc9001-4.1.1] */
+  TERN_CONN_CLOSING,   /* we sent CONNECTION_CLOSE and answer late packets [rfc9000-10.2.1] */
+  TERN_CONN_DRAINING,  /* the peer did; silence [rfc9000-10.2.2] */
+  TERN_CONN_DEAD,      /* nothing more; freed by the next settle */
+};
+
+/* One packet number space: Initial, Handshake, or the data space of a path. */
+struct tern_pn_space {
+  enum tern_space_id id;
+  struct tern_keys *keys; /* NULL until the first of its two directions is known */
+  bool can_send;
+  bool can_receive;
+  struct tern_acks acks;
+  struct tern_sent sent;
+  struct tern_loss loss;
+  struct tern_ecn_space ecn;
+  struct tern_stream_send crypto_send;
+  struct tern_stream_recv crypto_recv;
+  bool has_ack_from;          /* an ACK frame was processed; its packet's number: */
+  uint64_t ack_from;          /* ACKs in older packets are ignored */
+  uint8_t probes;             /* packets that a PTO still allows beyond the window */
+  bool wants_ping;
+  uint64_t next_skip;         /* packet number that is left out next [rfc9000-21.4] */
+};
+
+struct tern_path {
+  uint32_t id;
+  struct tern_pn_space *data; /* NULL until the body is there */
+  struct tern_cid_local local_ids;
+  struct tern_cid_remote remote_ids;
+  struct tern_route *routes[TERN_CAP_ROUTES]; /* [active] is where data goes */
+  uint8_t routes_count;
+  uint8_t active;
+};
+
+/* The id that packets of a route carry to the peer: in conn.c. */
+const struct tern_cid *tern_conn_peer_id(const tern_conn *conn, uint8_t route_index);
+
+/* A packet that came before its keys. */
+struct tern_early_packet {
+  struct tern_early_packet *next;
+  size_t len;
+  tern_datagram meta; /* addresses and ECN; its data is gone */
+  uint8_t bytes[];
+};
+
+struct tern_conn_body {
+  struct tern_stream_set streams;
+  struct tern_scheduler scheduler;
+  struct tern_flow_send flow_send;
+  struct tern_flow_recv flow_recv;
+  struct tern_dgram dgram;
+  struct tern_list touched; /* streams with something to tell the application */
+  struct tern_list control; /* streams with a control frame to write */
+};
+
+/* What the ACK frames of a batch said, merged; settle_acks works it off. */
+struct tern_ack_news {
+  uint64_t acked_bytes;
+  uint64_t prior_in_flight_bytes;
+  uint64_t newest_number; /* newly acknowledged */
+  tern_time newest_sent_time;
+  uint64_t ecn_ce;
+  struct tern_rate_sample rate;
+  struct tern_pn_space *space; /* of the newest */
+  bool has_acked;
+  bool has_rtt;
+};
+
+/* Work that settle owes the connection, gathered while a batch is parsed. */
+struct tern_conn_news {
+  struct tern_ack_news ack; /* of the active route */
+  bool connected;       /* tell the application */
+  bool streams_bidi;    /* the peer raised a limit */
+  bool streams_uni;
+};
+
+struct tern_conn {
+  tern_endpoint *endpoint;
+  struct tern_alloc alloc;
+  struct tern_list_node all_node;
+  struct tern_list_node touched_node;
+  struct tern_list_node due_node;
+  struct tern_heap_node timer;
+  uint64_t id;
+  const tern_conn_ops *ops;
+  void *app;
+
+  enum tern_conn_state state;
+  bool is_server;
+  bool is_confirmed;      /* [rfc9001-4.1.2] */
+  bool is_validated;      /* the peer's address is [rfc9000-8.1] */
+  bool is_told;           /* on_conn or on_connected was called */
+  bool is_closed_told;
+  bool wants_handshake_done;
+  bool is_shutting_down;  /* graceful close: waits for the streams */
+  bool has_peer_params;
+  bool has_received;      /* a packet of the peer was opened: Version Negotiation is no more */
+  bool wants_close;       /* a CONNECTION_CLOSE is due */
+  bool is_half_open;      /* server: counted as such in the endpoint */
+
+  uint32_t version;
+  struct tern_cid original_dcid; /* the client's first choice */
+  struct tern_cid first_scid;    /* ours, as sent in the first packets */
+  struct tern_cid peer_scid;     /* the peer's first, checked against its parameters */
+  char *server_name;             /* client: owned copy */
+  size_t server_name_bytes;
+
+  struct tern_tls_session *tls;
+  struct tern_params peer_params;
+  struct tern_pn_space *initial;
+  struct tern_pn_space *handshake;
+  struct tern_path path;
+  struct tern_conn_body *body;
+  struct tern_early_packet *early;
+  uint8_t early_count;
+
+  tern_error error;          /* why it ends; kind NONE while it lives */
+  tern_time started_at;
+  tern_time connected_at;
+  tern_time idle_from;       /* last packet received, or first eliciting one sent since */
+  bool idle_sent;            /* an eliciting packet was sent since the last one received */
+  tern_time keys_drop_at;    /* the previous key phase is forgotten; TERN_TIME_NEVER = none */
+  tern_time pace_at;         /* the pacer lets more out; TERN_TIME_NEVER = it holds nothing back */
+  tern_time end_at;          /* closing and draining end */
+  tern_time shutdown_at;
+  uint64_t shutdown_code;
+  uint32_t pto_count;
+  tern_time anti_deadlock_since; /* see pto.h */
+  bool has_handshake_ack;        /* client: the server has validated our address */
+  bool is_app_limited;           /* the last send round ran out of data before the window */
+  uint32_t close_packets;    /* received while closing: answers back off */
+  uint32_t close_answer_at;
+
+  uint64_t half_open_bytes;  /* what this connection adds to the endpoint's sum */
+  struct tern_glitch glitches;
+  struct tern_conn_news news;
+  tern_conn_stats stats;
+};
+
+/* ---- conn.c: life ---- */
+struct tern_conn_args {
+  tern_endpoint *endpoint;
+  tern_addr local;
+  tern_addr remote;
+  bool is_server;
+  uint32_t version;
+  const char *server_name;
+  struct tern_cid original_dcid;
+  struct tern_cid peer_cid; /* server: the client's source id; client: same as original_dcid */
+};
+TERN_MUST_CHECK tern_status tern_conn_new(const struct tern_conn_args *args, tern_conn **out);
+/* Gives everything back; no callbacks. */
+void tern_conn_free(tern_conn *conn);
+/* Gives back what a connection that has ended does not need: all but keys, ids and the route. */
+void tern_conn_shed(tern_conn *conn);
+TERN_MUST_CHECK tern_status tern_conn_make_body(tern_conn *conn);
+/* Puts the connection on the list of those that settle visits. */
+void tern_conn_touch(tern_conn *conn);
+/* ... and on the list of those that may send. */
+void tern_conn_make_due(tern_conn *conn);
+/* NULL if it is not there yet or any more. */
+struct tern_pn_space *tern_conn_space(tern_conn *conn, enum tern_space_id id);
+/* The same, made if it is not there; NULL without memory. */
+struct tern_pn_space *tern_conn_make_space(tern_conn *conn, enum tern_space_id id);
+/* Keys, CRYPTO data and everything in flight of a space that is over [rfc9001-4.9]. */
+void tern_conn_drop_space(tern_conn *conn, enum tern_space_id id);
+/* The peer's address is validated [rfc9000-8.1]: bounds fall away, the body is made. */
+void tern_conn_on_validated(tern_conn *conn);
+/* The datagram size of a route changed. */
+void tern_conn_on_mtu(tern_conn *conn, struct tern_route *route);
+/* Takes the limits of the peer's parameters over into the body. */
+void tern_conn_apply_peer_limits(tern_conn *conn);
+/* Puts streams that may send now where the packer finds them. */
+void tern_conn_offer_streams(tern_conn *conn);
+/* The client's first choice of our id is no longer used. */
+void tern_conn_remove_original_id(tern_conn *conn);
+/* Issues connection ids until the peer has as many as it takes. */
+void tern_conn_issue_ids(tern_conn *conn);
+static inline struct tern_route *tern_conn_route(const tern_conn *conn)
+{
+  return conn->path.routes[conn->path.active];
+}
+static inline bool tern_conn_is_open(const tern_conn *conn)
+{
+  return conn->state <= TERN_CONN_CONNECTED;
+}
+
+/* ---- close.c: ends ---- */
+/* A peer error, recorded once where it is seen. `reason` is a constant sentence. */
+void tern_conn_fail(tern_conn *conn, uint64_t code, uint64_t frame_type, const char *reason);
+void tern_conn_fail_tls(tern_conn *conn, uint8_t alert, const char *reason);
+void tern_conn_fail_local(tern_conn *conn, const char *reason);
+/* The peer's CONNECTION_CLOSE, a stateless reset, or a timeout. */
+void tern_conn_on_peer_close(tern_conn *conn, const struct tern_pn_space *space,
+                             const struct tern_frame *frame);
+void tern_conn_on_reset(tern_conn *conn);
+void tern_conn_on_timeout_end(tern_conn *conn, tern_error_kind kind);
+void tern_conn_check_shutdown(tern_conn *conn);
+void tern_conn_on_closing_packet(tern_conn *conn);
+
+/* ---- conn_tls.c: the handshake ---- */
+void tern_conn_start_tls(tern_conn *conn);
+/* Feeds the CRYPTO bytes that are in order and does what TLS says. */
+void tern_conn_drive_tls(tern_conn *conn, struct tern_pn_space *space);
+void tern_conn_on_confirmed(tern_conn *conn);
+
+/* ---- recv.c ---- */
+/* A datagram's long-header packets, in order; the last may be a short one. */
+struct tern_in_datagram {
+  const tern_datagram *meta;
+  uint8_t *data;
+  size_t len;
+};
+void tern_conn_receive(tern_conn *conn, const struct tern_in_datagram *datagram);
+/* The same without what is done once per datagram: for packets that waited for their keys, too. */
+void tern_conn_receive_packets(tern_conn *conn, const tern_datagram *meta, uint8_t *data,
+                               size_t len);
+/* 1-RTT packets in a row, one a datagram. */
+void tern_conn_receive_short(tern_conn *conn, struct tern_in *in);
+
+/* ---- on_frame.c ---- */
+struct tern_on_frame_args {
+  struct tern_pn_space *space;
+  enum tern_packet_type packet_type;
+  uint64_t number;
+  struct tern_route *route; /* it came on */
+  uint8_t route_index;
+  tern_slice dcid;
+};
+enum tern_packet_fate { TERN_PACKET_KEEP, TERN_PACKET_IGNORE, TERN_PACKET_FATAL };
+struct tern_packet_facts {
+  bool is_eliciting;
+  bool is_probing;      /* only probing frames so far */
+  bool has_crypto;
+};
+enum tern_packet_fate tern_conn_on_frames(tern_conn *conn, const struct tern_on_frame_args *args,
+                                          tern_slice payload, struct tern_packet_facts *facts);
+
+/* ---- on_ack.c: acknowledged, lost, probed ---- */
+/* False: the connection was failed. */
+bool tern_conn_on_ack(tern_conn *conn, const struct tern_on_frame_args *args,
+                      const struct tern_frame *frame);
+/* Once per batch: losses, then the controller. */
+void tern_conn_settle_acks(tern_conn *conn);
+/* Losses by time, or a PTO; if it is due. */
+void tern_conn_on_loss_timer(tern_conn *conn);
+tern_time tern_conn_loss_deadline(const tern_conn *conn);
+/* Packets of the data space that never left this host. */
+void tern_conn_on_unsent(tern_conn *conn, struct tern_range numbers, bool is_too_large);
+/* Leaves out the next packet number. False: no memory to remember it. */
+bool tern_conn_skip_number(tern_conn *conn, struct tern_pn_space *space);
+/* The PTO of the active route, with the peer's ACK delay. */
+uint64_t tern_conn_pto_ns(const tern_conn *conn);
+void tern_conn_on_record_acked(tern_conn *conn, struct tern_pn_space *space,
+                               const struct tern_frame_record *record);
+void tern_conn_on_record_lost(tern_conn *conn, struct tern_pn_space *space,
+                              const struct tern_frame_record *record);
+
+/* ---- settle.c: after a batch ---- */
+void tern_conn_settle(tern_conn *conn);
+/* The stream has something to tell. */
+void tern_stream_touch(tern_stream *stream);
+/* Puts it into the scheduler and the control list, or takes it out, as it wants. */
+void tern_stream_update_places(tern_stream *stream);
+void tern_conn_update_timer(tern_conn *conn);
+void tern_conn_on_timer(tern_conn *conn);
+
+/* ---- send.c ---- */
+/* Builds one run into the endpoint's out buffer. False if there was nothing to send. */
+bool tern_conn_send_run(tern_conn *conn, struct tern_out_run *run);
+bool tern_conn_wants_send(tern_conn *conn);
+
+#endif

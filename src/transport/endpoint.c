@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT */
+/* One turn of the endpoint: who is this datagram for, then one visit to each connection it touched. */
+#include "transport/endpoint.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "crypto/token.h"
+#include "transport/conn.h"
+
+/* ---- life --------------------------------------------------------------------------------- */
+
+static void announce(tern_endpoint *endpoint)
+{
+  const tern_config *config = &endpoint->config;
+
+  TERN_EVENT(&endpoint->events, 0, endpoint_started, .tls_library = tern_tls_library(),
+             .is_server = config->server_tls != NULL, .is_client = config->client_tls != NULL,
+             .congestion = config->cc->name, .idle_timeout_ms = config->idle_timeout_ms,
+             .stream_window_bytes = config->stream_window_bytes,
+             .conn_window_bytes = config->conn_window_bytes, .conns_max = config->conns_max,
+             .mtu_initial_bytes = config->mtu_initial_bytes, .mtu_max_bytes = config->mtu_max_bytes,
+             .cid_bytes = config->cid_bytes, .pacing = config->pacing, .ecn = config->ecn);
+}
+
+static bool is_zero(const uint8_t *bytes, size_t len)
+{
+  uint8_t any = 0;
+  for (size_t i = 0; i < len; i++)
+    any |= bytes[i];
+  return any == 0;
+}
+
+static void init_members(tern_endpoint *endpoint, const tern_config *config)
+{
+  const tern_random_ops *random = &config->random;
+  uint8_t map_key[16];
+
+  endpoint->config = *config;
+  tern_alloc_init(&endpoint->alloc, &endpoint->config.alloc, NULL, UINT64_MAX);
+  tern_event_bus_init(&endpoint->events, config->subscribers, config->subscribers_count);
+  random->fill(random->arg, map_key, sizeof map_key);
+  tern_map_init(&endpoint->ids, &endpoint->alloc, map_key);
+  random->fill(random->arg, map_key, sizeof map_key);
+  tern_map_init(&endpoint->resets, &endpoint->alloc, map_key);
+  tern_heap_init(&endpoint->timers, &endpoint->alloc);
+  tern_list_init(&endpoint->conns);
+  tern_list_init(&endpoint->touched);
+  tern_list_init(&endpoint->due);
+  tern_piece_pool_init(&endpoint->pieces, &endpoint->alloc);
+  tern_glitch_init(&endpoint->reply_meter, TERN_REPLY_BURST, TERN_REPLY_RATE, 0);
+  if (is_zero(endpoint->config.reset_key, sizeof endpoint->config.reset_key))
+    random->fill(random->arg, endpoint->config.reset_key, sizeof endpoint->config.reset_key);
+  if (config->server_tls != NULL)
+    endpoint->server_tls = tern_tls_ref(config->server_tls);
+  if (config->client_tls != NULL)
+    endpoint->client_tls = tern_tls_ref(config->client_tls);
+  endpoint->next_conn_id = 1;
+}
+
+tern_status tern_endpoint_new(tern_endpoint **out, const tern_config *config,
+                              const tern_endpoint_ops *ops, void *app, char *why, size_t why_size)
+{
+  tern_status status = tern_config_check(config, why, why_size);
+  if (status != TERN_OK)
+    return status;
+  if (config->server_tls != NULL && (ops == NULL || ops->on_conn == NULL)) {
+    if (why_size != 0)
+      snprintf(why, why_size, "server_tls is set, but ops.on_conn is not");
+    return TERN_INVALID;
+  }
+  tern_endpoint *endpoint = config->alloc.take(config->alloc.arg, sizeof *endpoint);
+  if (endpoint == NULL)
+    return TERN_NOMEM;
+  memset(endpoint, 0, sizeof *endpoint);
+  init_members(endpoint, config);
+  endpoint->ops = ops;
+  endpoint->app = app;
+  endpoint->out.buffer = tern_alloc_take(&endpoint->alloc, TERN_OUT_BYTES);
+  endpoint->replies = tern_alloc_take(&endpoint->alloc, TERN_REPLIES_MAX * sizeof(struct tern_reply));
+  if (endpoint->out.buffer == NULL || endpoint->replies == NULL) {
+    tern_endpoint_free(endpoint);
+    return TERN_NOMEM;
+  }
+  announce(endpoint);
+  *out = endpoint;
+  return TERN_OK;
+}
+
+void tern_endpoint_free(tern_endpoint *endpoint)
+{
+  if (endpoint == NULL)
+    return;
+  if (endpoint->is_busy) {
+    endpoint->is_free_pending = true;
+    return;
+  }
+  struct tern_list_node *node;
+  while ((node = tern_list_first(&endpoint->conns)) != NULL)
+    tern_conn_free(TERN_CONTAINER_OF(node, tern_conn, all_node));
+  tern_piece_pool_deinit(&endpoint->pieces);
+  tern_map_deinit(&endpoint->ids);
+  tern_map_deinit(&endpoint->resets);
+  tern_heap_deinit(&endpoint->timers);
+  tern_alloc_give(&endpoint->alloc, endpoint->out.buffer, TERN_OUT_BYTES);
+  tern_alloc_give(&endpoint->alloc, endpoint->replies,
+                  TERN_REPLIES_MAX * sizeof(struct tern_reply));
+  tern_tls_unref(endpoint->server_tls);
+  tern_tls_unref(endpoint->client_tls);
+  tern_alloc_deinit(&endpoint->alloc);
+  tern_wipe(endpoint->config.reset_key, sizeof endpoint->config.reset_key);
+  tern_alloc_ops ops = endpoint->config.alloc;
+  ops.give(ops.arg, endpoint, sizeof *endpoint);
+}
+
+/* ---- connection ids ----------------------------------------------------------------------- */
+
+tern_status tern_endpoint_add_id(tern_endpoint *endpoint, const struct tern_cid *cid,
+                                 tern_conn *conn)
+{
+  return tern_map_insert(&endpoint->ids, tern_cid_slice(cid), conn);
+}
+
+void tern_endpoint_remove_id(tern_endpoint *endpoint, const struct tern_cid *cid,
+                             const tern_conn *conn)
+{
+  if (tern_map_find(&endpoint->ids, tern_cid_slice(cid)) == conn)
+    (void)tern_map_remove(&endpoint->ids, tern_cid_slice(cid));
+}
+
+void tern_endpoint_add_reset(tern_endpoint *endpoint, const uint8_t token[TERN_RESET_TOKEN_BYTES],
+                             tern_conn *conn)
+{
+  if (tern_map_insert(&endpoint->resets, tern_slice_of(token, TERN_RESET_TOKEN_BYTES), conn) !=
+      TERN_OK)
+    return; /* then a reset is not recognised, and the idle timeout ends the connection */
+}
+
+void tern_endpoint_remove_reset(tern_endpoint *endpoint,
+                                const uint8_t token[TERN_RESET_TOKEN_BYTES], const tern_conn *conn)
+{
+  tern_slice key = tern_slice_of(token, TERN_RESET_TOKEN_BYTES);
+
+  if (tern_map_find(&endpoint->resets, key) == conn)
+    (void)tern_map_remove(&endpoint->resets, key);
+}
+
+void tern_endpoint_make_id(tern_endpoint *endpoint, struct tern_cid *cid,
+                           uint8_t reset_token[TERN_RESET_TOKEN_BYTES])
+{
+  const tern_random_ops *random = &endpoint->config.random;
+
+  memset(cid, 0, sizeof *cid);
+  cid->len = endpoint->config.cid_bytes;
+  random->fill(random->arg, cid->bytes, cid->len);
+  tern_reset_token(endpoint->config.reset_key, cid, reset_token);
+}
+
+/* ---- a turn ------------------------------------------------------------------------------- */
+
+static void enter(tern_endpoint *endpoint, tern_time now)
+{
+  if (now > endpoint->now)
+    endpoint->now = now;
+  endpoint->events.now = endpoint->now;
+  endpoint->is_busy = true;
+}
+
+/* Visits each connection that the batch reached. What the application does meanwhile may touch more. */
+static void settle(tern_endpoint *endpoint)
+{
+  struct tern_list_node *node;
+
+  while ((node = tern_list_pop_front(&endpoint->touched)) != NULL)
+    tern_conn_settle(TERN_CONTAINER_OF(node, tern_conn, touched_node));
+  tern_piece_pool_reset(&endpoint->pieces);
+  if (endpoint->is_draining && !endpoint->is_drained_told && endpoint->stats.conns_now == 0) {
+    endpoint->is_drained_told = true;
+    TERN_EVENT(&endpoint->events, 0, endpoint_drained, .conns_total = endpoint->stats.conns_total);
+    if (endpoint->ops != NULL && endpoint->ops->on_drained != NULL)
+      endpoint->ops->on_drained(endpoint->app, endpoint);
+  }
+}
+
+static void leave(tern_endpoint *endpoint)
+{
+  endpoint->is_busy = false;
+  if (endpoint->is_free_pending)
+    tern_endpoint_free(endpoint);
+}
+
+/* Hands over the 1-RTT packets gathered so far. */
+static void flush_short(tern_endpoint *endpoint)
+{
+  struct tern_in *in = &endpoint->in;
+
+  if (in->count == 0)
+    return;
+  tern_conn_receive_short(in->conn, in);
+  in->count = 0;
+  in->conn = NULL;
+}
+
+static void gather_short(tern_endpoint *endpoint, tern_conn *conn,
+                         const struct tern_in_datagram *datagram)
+{
+  struct tern_in *in = &endpoint->in;
+
+  if (in->conn != conn || in->count == TERN_OPEN_PACKETS_MAX)
+    flush_short(endpoint);
+  in->conn = conn;
+  struct tern_open_item *item = &in->open[in->count];
+  item->packet = datagram->data;
+  item->pn_at = (uint16_t)(1 + endpoint->config.cid_bytes);
+  item->len = (uint16_t)datagram->len;
+  in->metas[in->count++] = datagram->meta;
+}
+
+static void receive_datagram(tern_endpoint *endpoint, const struct tern_in_datagram *datagram)
+{
+  struct tern_reader reader = tern_reader_of(datagram->data, datagram->len);
+  struct tern_invariant invariant;
+
+  endpoint->stats.datagrams_received++;
+  endpoint->stats.bytes_received += datagram->len;
+  TERN_EVENT(&endpoint->events, 0, datagram_received, .bytes = datagram->len,
+             .ecn = datagram->meta->ecn, .local = datagram->meta->local,
+             .remote = datagram->meta->remote);
+  if (datagram->len > UINT16_MAX ||
+      !tern_header_read_invariant(&reader, endpoint->config.cid_bytes, &invariant)) {
+    tern_event_drop_datagram(&endpoint->events, datagram->len,
+                             datagram->len == 0 ? TERN_DROP_EMPTY : TERN_DROP_TOO_SHORT,
+                             &datagram->meta->remote);
+    return;
+  }
+  tern_conn *conn = tern_map_find(&endpoint->ids, invariant.dcid);
+  if (conn != NULL && !invariant.is_long) {
+    gather_short(endpoint, conn, datagram);
+    return;
+  }
+  flush_short(endpoint);
+  if (conn == NULL) {
+    struct tern_stranger stranger = {datagram->meta, datagram->data, datagram->len, &invariant};
+    conn = tern_endpoint_on_stranger(endpoint, &stranger);
+  }
+  if (conn != NULL)
+    tern_conn_receive(conn, datagram);
+}
+
+static void receive_item(tern_endpoint *endpoint, tern_datagram *item)
+{
+  size_t step = item->segment_bytes != 0 ? item->segment_bytes : item->len;
+  struct tern_in_datagram datagram = {item, item->data, item->len};
+
+  if (item->len == 0) {
+    receive_datagram(endpoint, &datagram);
+    return;
+  }
+  for (size_t at = 0; at < item->len; at += step) {
+    datagram.data = item->data + at;
+    datagram.len = item->len - at < step ? item->len - at : step;
+    receive_datagram(endpoint, &datagram);
+  }
+}
+
+tern_status tern_endpoint_receive(tern_endpoint *endpoint, tern_datagram *batch, size_t count,
+                                  tern_time now)
+{
+  if (endpoint->is_busy)
+    return TERN_REENTRY;
+  enter(endpoint, now);
+  for (size_t i = 0; i < count; i++)
+    receive_item(endpoint, &batch[i]);
+  flush_short(endpoint);
+  settle(endpoint);
+  leave(endpoint);
+  return TERN_OK;
+}
+
+tern_status tern_endpoint_timeout(tern_endpoint *endpoint, tern_time now)
+{
+  if (endpoint->is_busy)
+    return TERN_REENTRY;
+  enter(endpoint, now);
+  /* Each connection at most once per call: its timer is set anew, later than now, by settle. */
+  while (tern_heap_first_key(&endpoint->timers) <= endpoint->now) {
+    struct tern_heap_node *node = tern_heap_first(&endpoint->timers);
+    tern_heap_update(&endpoint->timers, node, TERN_TIME_NEVER);
+    tern_conn_on_timer(TERN_CONTAINER_OF(node, tern_conn, timer));
+  }
+  settle(endpoint);
+  leave(endpoint);
+  return TERN_OK;
+}
+
+tern_time tern_endpoint_deadline(const tern_endpoint *endpoint)
+{
+  if (!tern_list_is_empty(&endpoint->touched) || tern_endpoint_has_output(endpoint))
+    return endpoint->now;
+  if (endpoint->is_draining && !endpoint->is_drained_told && endpoint->stats.conns_now == 0)
+    return endpoint->now;
+  return tern_heap_first_key(&endpoint->timers);
+}
+
+/* ---- the rest of the public face ----------------------------------------------------------- */
+
+void tern_endpoint_drain(tern_endpoint *endpoint)
+{
+  endpoint->is_draining = true;
+}
+
+void tern_endpoint_set_server_tls(tern_endpoint *endpoint, tern_tls *tls)
+{
+  tern_tls *old = endpoint->server_tls;
+  endpoint->server_tls = tls != NULL ? tern_tls_ref(tls) : NULL;
+  tern_tls_unref(old);
+}
+
+void tern_endpoint_get_stats(const tern_endpoint *endpoint, tern_endpoint_stats *stats)
+{
+  *stats = endpoint->stats;
+  stats->packets_dropped = tern_event_drops_total(&endpoint->events);
+  stats->heap_bytes_now = endpoint->alloc.used_bytes;
+  stats->heap_takes = endpoint->alloc.takes;
+}
+
+tern_status tern_endpoint_connect(tern_endpoint *endpoint, const tern_connect_args *args,
+                                  tern_time now, tern_conn **out)
+{
+  struct tern_conn_args conn_args = {.endpoint = endpoint,
+                                     .local = args->local,
+                                     .remote = args->remote,
+                                     .version = TERN_VERSION_1,
+                                     .server_name = args->server_name};
+  const tern_random_ops *random = &endpoint->config.random;
+  tern_conn *conn;
+
+  if (endpoint->is_in_hook)
+    return TERN_REENTRY;
+  if (args->remote.family == 0 || args->server_name == NULL || args->ops == NULL ||
+      endpoint->client_tls == NULL)
+    return TERN_INVALID;
+  if (now > endpoint->now)
+    endpoint->now = now;
+  endpoint->events.now = endpoint->now;
+  /* [rfc9000-7.2] at least 8 unpredictable bytes; 18 spread well over any server's hash. */
+  conn_args.original_dcid.len = 18;
+  random->fill(random->arg, conn_args.original_dcid.bytes, conn_args.original_dcid.len);
+  conn_args.peer_cid = conn_args.original_dcid;
+  tern_status status = tern_conn_new(&conn_args, &conn);
+  if (status != TERN_OK)
+    return status;
+  conn->ops = args->ops;
+  conn->app = args->app;
+  *out = conn;
+  tern_conn_start_tls(conn);
+  tern_conn_make_due(conn);
+  return TERN_OK;
+}

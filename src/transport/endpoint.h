@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* The endpoint: who a datagram belongs to, who may send next, and what is said without a connection.
+ *
+ *   ids     connection id -> connection (ours; also the client's first choice until it is replaced)
+ *   resets  stateless reset token -> connection (those the peers gave us)
+ *   timers  one deadline per connection
+ *   touched connections that a batch reached: visited once each by settle
+ *   due     connections that may have something to send, served in turn, one run each
+ *   out     the run buffer: runs are built one behind the other, lent to the loop, reported back
+ *
+ * Spine only. */
+#ifndef TERN_TRANSPORT_ENDPOINT_H
+#define TERN_TRANSPORT_ENDPOINT_H
+
+#include <tern/transport.h>
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "crypto/protect.h"
+#include "event/event.h"
+#include "transport/glitch.h"
+#include "transport/stream_recv.h"
+#include "wire/header.h"
+#include "wire/quic.h"
+
+/* Runs lent to the loop at a time, and the bytes they share. One UDP_SEGMENT send is at most 64 KiB,
+ * so the buffer holds one full bulk run and a crowd of small ones. */
+#define TERN_RUNS_MAX 32
+#define TERN_RUN_BYTES_MAX 65507
+#define TERN_OUT_BYTES (2 * 65536)
+/* Packets sealed together; UDP_MAX_SEGMENTS of older kernels is 64. */
+#define TERN_RUN_PACKETS_MAX 64
+/* Pieces from sources in a run; a packet that finds no room here ends the run. */
+#define TERN_RUN_FILLS_MAX 160
+/* 1-RTT packets of one connection opened together. */
+#define TERN_OPEN_PACKETS_MAX 64
+/* Answers without a connection that wait for the socket. More are dropped. */
+#define TERN_REPLIES_MAX 64
+#define TERN_REPLY_BYTES_MAX 256
+/* Version Negotiation and stateless resets per second, together (RFC 9000 10.3.3). */
+#define TERN_REPLY_BURST 256
+#define TERN_REPLY_RATE 1000
+
+/* Bytes of a run that a source still has to fill in; the room is beside it in fill_rooms. */
+struct tern_out_fill {
+  const tern_source *source;
+  tern_stream *stream;
+  uint64_t offset;     /* within the source */
+  uint8_t *frame;      /* the STREAM frame around the room ... */
+  size_t frame_bytes; /* ... to blank it if the source fails: zeros are PADDING */
+  uint64_t reset_code;
+};
+
+struct tern_out_run {
+  tern_run run;
+  tern_conn *conn; /* NULL for replies and for connections gone meanwhile */
+  uint64_t first_number; /* data space: one packet a datagram, numbered from here ... */
+  bool has_numbers;      /* ... if this is set; skipped numbers end a run */
+  uint8_t route;
+};
+
+struct tern_reply {
+  uint8_t bytes[TERN_REPLY_BYTES_MAX];
+  size_t len;
+  tern_addr local;
+  tern_addr remote;
+};
+
+struct tern_out {
+  uint8_t *buffer; /* TERN_OUT_BYTES */
+  size_t used;
+  struct tern_out_run runs[TERN_RUNS_MAX];
+  size_t runs_first; /* oldest not reported */
+  size_t runs_count; /* built */
+  size_t runs_lent;  /* of them handed out */
+  /* Of the run being built: packets to seal and rooms to fill, worked off together by finish. */
+  struct tern_seal_item seals[TERN_RUN_PACKETS_MAX];
+  struct tern_keys *seal_keys[TERN_RUN_PACKETS_MAX];
+  size_t seals_count;
+  struct tern_out_fill fills[TERN_RUN_FILLS_MAX];
+  tern_iov fill_rooms[TERN_RUN_FILLS_MAX];
+  size_t fills_count;
+};
+
+/* 1-RTT packets in a row for one connection, waiting to be opened together. */
+struct tern_in {
+  tern_conn *conn;
+  struct tern_open_item open[TERN_OPEN_PACKETS_MAX];
+  const tern_datagram *metas[TERN_OPEN_PACKETS_MAX];
+  size_t count;
+};
+
+struct tern_endpoint {
+  tern_config config;
+  const tern_endpoint_ops *ops;
+  void *app;
+  struct tern_alloc alloc;
+  struct tern_event_bus events;
+  tern_tls *server_tls;
+  tern_tls *client_tls;
+  uint8_t reset_key[32];
+
+  struct tern_map ids;
+  struct tern_map resets;
+  struct tern_heap timers;
+  struct tern_list conns;
+  struct tern_list touched;
+  struct tern_list due;
+  struct tern_piece_pool pieces;
+  struct tern_in in;
+  struct tern_out out;
+  struct tern_reply *replies; /* TERN_REPLIES_MAX, ring */
+  size_t replies_first;
+  size_t replies_count;
+  struct tern_glitch reply_meter; /* how often strangers were answered */
+
+  tern_time now;
+  uint64_t next_conn_id;
+  uint64_t half_open_bytes; /* charged to connections whose peer's address is not validated */
+  tern_endpoint_stats stats;
+  bool is_draining;
+  bool is_drained_told;
+  bool is_busy; /* inside receive, timeout, send or sent */
+  bool is_in_hook; /* inside a hook: nothing of the public face may be called */
+  bool is_free_pending;
+};
+
+/* ---- endpoint.c ---- */
+TERN_MUST_CHECK tern_status tern_endpoint_add_id(tern_endpoint *endpoint, const struct tern_cid *cid,
+                                                 tern_conn *conn);
+/* Quiet if the id is not this connection's. */
+void tern_endpoint_remove_id(tern_endpoint *endpoint, const struct tern_cid *cid,
+                             const tern_conn *conn);
+/* A stateless reset token that the peer gave us for an id that we use. */
+void tern_endpoint_add_reset(tern_endpoint *endpoint, const uint8_t token[TERN_RESET_TOKEN_BYTES],
+                             tern_conn *conn);
+/* Quiet if the token is not this connection's. */
+void tern_endpoint_remove_reset(tern_endpoint *endpoint,
+                                const uint8_t token[TERN_RESET_TOKEN_BYTES],
+                                const tern_conn *conn);
+/* A fresh id of ours and its stateless reset token [rfc9000-10.3.2]. */
+void tern_endpoint_make_id(tern_endpoint *endpoint, struct tern_cid *cid,
+                           uint8_t reset_token[TERN_RESET_TOKEN_BYTES]);
+
+/* ---- stranger.c: datagrams that belong to no connection ---- */
+struct tern_stranger {
+  const tern_datagram *meta;
+  uint8_t *data;
+  size_t len;
+  const struct tern_invariant *invariant;
+};
+/* A new connection to hand the datagram to, or NULL: it was answered or dropped. */
+tern_conn *tern_endpoint_on_stranger(tern_endpoint *endpoint, const struct tern_stranger *stranger);
+
+/* ---- endpoint_out.c ---- */
+/* Room for an answer of `len` bytes, or NULL if too many wait. */
+uint8_t *tern_endpoint_reply(tern_endpoint *endpoint, const tern_datagram *to, size_t len);
+bool tern_endpoint_has_output(const tern_endpoint *endpoint);
+/* A connection is going away: runs of its that wait for the socket go out, but report to nobody. */
+void tern_endpoint_forget_runs(tern_endpoint *endpoint, const tern_conn *conn);
+
+#endif

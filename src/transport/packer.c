@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/* Packets are written in place in the run buffer, frame by frame, and sealed in place at the end. */
+#include "transport/packer.h"
+
+#include <string.h>
+
+#include "recovery/ecn.h"
+#include "wire/frame_write.h"
+#include "wire/header.h"
+
+/* ---- open ---------------------------------------------------------------------------------- */
+
+static void write_header(struct tern_packer *packer, size_t pn_len)
+{
+  tern_conn *conn = packer->conn;
+  uint64_t number = packer->space->sent.next;
+  tern_slice dcid = tern_cid_slice(tern_conn_peer_id(conn, packer->route_index));
+
+  if (packer->type == TERN_PACKET_APP) {
+    struct tern_short_header_args args = {.dcid = dcid,
+                                          .pn = number,
+                                          .pn_len = pn_len,
+                                          .key_phase = tern_keys_phase(packer->space->keys) != 0};
+    tern_header_write_short(&packer->writer, &args);
+    return;
+  }
+  struct tern_long_header_args args = {.type = packer->type,
+                                       .version = conn->version,
+                                       .dcid = dcid,
+                                       .scid = tern_cid_slice(&conn->first_scid),
+                                       .pn = number,
+                                       .pn_len = pn_len};
+  tern_header_write_long(&packer->writer, &args, &packer->length_at);
+}
+
+bool tern_packer_open(struct tern_packer *packer, const struct tern_packer_args *args)
+{
+  struct tern_out *out = &args->conn->endpoint->out;
+  struct tern_pn_space *space = args->space;
+
+  if (args->room < TERN_PACKER_ROOM_MIN || out->seals_count == TERN_RUN_PACKETS_MAX)
+    return false;
+  /* [rfc9000-21.4] now and then a number is left out; who acknowledges it has not seen it. */
+  if (space->sent.next == space->next_skip && !tern_conn_skip_number(args->conn, space))
+    return false;
+  packer->conn = args->conn;
+  packer->space = space;
+  packer->route_index = args->route_index;
+  packer->route = args->conn->path.routes[args->route_index];
+  packer->type = args->type;
+  packer->flags = 0;
+  packer->packet = tern_sent_open(&space->sent);
+  if (packer->packet == NULL)
+    return false;
+  packer->writer = tern_writer_of(args->data, args->room - TERN_AEAD_TAG_BYTES);
+  uint64_t largest = space->loss.has_acked ? space->loss.largest_acked : TERN_PACKET_NUMBER_NONE;
+  packer->pn_len = (uint8_t)tern_packet_number_size(space->sent.next, largest);
+  write_header(packer, packer->pn_len);
+  packer->header_bytes = tern_writer_len(&packer->writer);
+  packer->pn_at = (uint16_t)(packer->header_bytes - packer->pn_len);
+  packer->frames_at = packer->header_bytes;
+  if (packer->writer.is_full) {
+    tern_packer_abort(packer);
+    return false;
+  }
+  return true;
+}
+
+void tern_packer_abort(struct tern_packer *packer)
+{
+  tern_sent_abort(&packer->space->sent, packer->packet);
+}
+
+bool tern_packer_is_empty(const struct tern_packer *packer)
+{
+  return tern_writer_len(&packer->writer) == packer->header_bytes;
+}
+
+/* ---- frames -------------------------------------------------------------------------------- */
+
+static void show_frame(struct tern_packer *packer, enum tern_frame_kind kind,
+                       const struct tern_frame_record *record)
+{
+  size_t at = packer->frames_at;
+
+  TERN_EVENT(&packer->conn->endpoint->events, packer->conn->id, frame_sent,
+             .space = (uint8_t)packer->space->id, .name = tern_frame_name(kind),
+             .type = packer->writer.start[at], .bytes = tern_writer_len(&packer->writer) - at,
+             .offset = record->offset);
+}
+
+void tern_packer_note(struct tern_packer *packer, enum tern_frame_kind kind,
+                      const struct tern_frame_record *record)
+{
+  if (tern_frame_is_ack_eliciting(kind))
+    packer->flags |= TERN_SENT_ACK_ELICITING;
+  if (tern_frame_is_in_flight(kind))
+    packer->flags |= TERN_SENT_IN_FLIGHT;
+  show_frame(packer, kind, record);
+  packer->frames_at = tern_writer_len(&packer->writer);
+  if (record->kind == TERN_RECORD_NONE)
+    return;
+  struct tern_frame_record *kept = tern_sent_add_record(&packer->space->sent, packer->packet);
+  if (kept == NULL) {
+    /* No memory to remember it: its producer sends it again, which is always allowed. */
+    tern_conn_on_record_lost(packer->conn, packer->space, record);
+    return;
+  }
+  *kept = *record;
+  if (tern_record_has_stream(record))
+    tern_stream_set_hold(tern_stream_set_find_slot(&packer->conn->body->streams, record->slot,
+                                                   record->generation));
+}
+
+/* ---- close --------------------------------------------------------------------------------- */
+
+/* [rfc9001-5.4.2] the sample starts 4 bytes after the packet number's first. */
+static void pad_for_sample(struct tern_packer *packer)
+{
+  size_t payload = tern_writer_len(&packer->writer) - packer->header_bytes;
+
+  if (packer->pn_len + payload < TERN_PACKET_NUMBER_LEN_MAX)
+    tern_frame_write_padding(&packer->writer,
+                             TERN_PACKET_NUMBER_LEN_MAX - packer->pn_len - payload);
+}
+
+static void count_sent(struct tern_packer *packer, uint64_t number)
+{
+  tern_conn *conn = packer->conn;
+  struct tern_route *route = packer->route;
+  struct tern_sent_packet *packet = packer->packet;
+  tern_time now = conn->endpoint->now;
+
+  conn->stats.packets_sent++;
+  conn->stats.bytes_sent += packet->bytes;
+  if (packet->flags & TERN_SENT_IN_FLIGHT) {
+    tern_rate_on_sent(&route->rate, packet, route->in_flight.bytes);
+    tern_inflight_on_sent(&route->in_flight, packet);
+    tern_pacer_on_sent(&route->pacer, now, packet->bytes);
+    route->cc->on_sent(route->cc_state, now, packet->bytes, route->in_flight.bytes, number);
+  }
+  if (packet->flags & TERN_SENT_ECT0)
+    tern_ecn_on_sent(&route->ecn, &packer->space->ecn);
+  if ((packet->flags & TERN_SENT_ACK_ELICITING) && !conn->idle_sent) {
+    conn->idle_sent = true; /* [rfc9000-10.1] */
+    conn->idle_from = now;
+  }
+  TERN_EVENT(&conn->endpoint->events, conn->id, packet_sent, .space = (uint8_t)packer->space->id,
+             .number = number, .bytes = packet->bytes,
+             .ack_eliciting = (packet->flags & TERN_SENT_ACK_ELICITING) != 0,
+             .in_flight = (packet->flags & TERN_SENT_IN_FLIGHT) != 0,
+             .is_probe = (packet->flags & (TERN_SENT_PTO_PROBE | TERN_SENT_MTU_PROBE)) != 0);
+}
+
+size_t tern_packer_close(struct tern_packer *packer)
+{
+  struct tern_out *out = &packer->conn->endpoint->out;
+  struct tern_pn_space *space = packer->space;
+  struct tern_sent_args args = {.now = packer->conn->endpoint->now, .route = packer->route_index};
+
+  pad_for_sample(packer);
+  if (packer->type != TERN_PACKET_APP)
+    tern_header_patch_length(&packer->writer, packer->length_at, TERN_AEAD_TAG_BYTES);
+  size_t len = tern_writer_len(&packer->writer) + TERN_AEAD_TAG_BYTES;
+  if (tern_ecn_get_mark(&packer->route->ecn) == TERN_ECN_ECT0)
+    packer->flags |= TERN_SENT_ECT0;
+  if (packer->flags & TERN_SENT_HAS_ACK)
+    args.largest_acked = tern_acks_on_sent(&space->acks, args.now).largest;
+  args.bytes = (uint16_t)len;
+  args.flags = packer->flags;
+  uint64_t number = space->sent.next;
+  tern_sent_commit(&space->sent, packer->packet, &args);
+  count_sent(packer, number);
+
+  struct tern_seal_item *item = &out->seals[out->seals_count];
+  *item = (struct tern_seal_item){packer->writer.start, packer->pn_at, packer->pn_len,
+                                  (uint16_t)len, number};
+  out->seal_keys[out->seals_count++] = space->keys;
+  return len;
+}
+
+void tern_packer_pad(struct tern_packer *packer, size_t bytes)
+{
+  struct tern_out *out = &packer->conn->endpoint->out;
+  struct tern_seal_item *item = &out->seals[out->seals_count - 1];
+  struct tern_sent_packet *packet = packer->packet;
+  struct tern_route *route = packer->route;
+
+  packer->writer.end += bytes; /* the datagram has room: the caller asked within it */
+  tern_frame_write_padding(&packer->writer, bytes);
+  if (packer->type != TERN_PACKET_APP)
+    tern_header_patch_length(&packer->writer, packer->length_at, TERN_AEAD_TAG_BYTES);
+  item->len = (uint16_t)(item->len + bytes);
+  packer->conn->stats.bytes_sent += bytes;
+  /* [rfc9002-2] PADDING puts a packet in flight. */
+  if (packet->flags & TERN_SENT_IN_FLIGHT) {
+    route->in_flight.bytes += bytes;
+    packet->bytes = (uint16_t)(packet->bytes + bytes);
+  } else {
+    packet->bytes = (uint16_t)(packet->bytes + bytes);
+    packet->flags |= TERN_SENT_IN_FLIGHT;
+    tern_rate_on_sent(&route->rate, packet, route->in_flight.bytes);
+    tern_inflight_on_sent(&route->in_flight, packet);
+  }
+}
+
+/* ---- finish -------------------------------------------------------------------------------- */
+
+static bool is_next_of(const struct tern_out *out, size_t i)
+{
+  const struct tern_out_fill *before = &out->fills[i - 1];
+  const struct tern_out_fill *fill = &out->fills[i];
+
+  return fill->source == before->source &&
+         fill->offset == before->offset + out->fill_rooms[i - 1].len;
+}
+
+static void fill_failed(tern_conn *conn, size_t from, size_t to)
+{
+  struct tern_out *out = &conn->endpoint->out;
+
+  for (size_t i = from; i < to; i++) {
+    memset(out->fills[i].frame, 0, out->fills[i].frame_bytes);
+    out->fills[i].source = NULL;
+  }
+}
+
+/* Adjoining rooms of one source are filled by one call, however many packets they are spread over. */
+static void fill_rooms(tern_conn *conn)
+{
+  struct tern_out *out = &conn->endpoint->out;
+  size_t to;
+
+  for (size_t from = 0; from < out->fills_count; from = to) {
+    for (to = from + 1; to < out->fills_count && is_next_of(out, to);)
+      to++;
+    const tern_source *source = out->fills[from].source;
+    conn->endpoint->is_in_hook = true;
+    bool is_filled =
+        source->fill(source->arg, out->fills[from].offset, &out->fill_rooms[from], to - from);
+    conn->endpoint->is_in_hook = false;
+    if (!is_filled)
+      fill_failed(conn, from, to);
+  }
+}
+
+/* A source that failed takes its stream with it; done last, since it frees the source. */
+static void reset_failed(tern_conn *conn)
+{
+  struct tern_out *out = &conn->endpoint->out;
+
+  for (size_t i = 0; i < out->fills_count; i++) {
+    struct tern_out_fill *fill = &out->fills[i];
+    if (fill->source == NULL)
+      tern_stream_reset(fill->stream, fill->reset_code);
+  }
+  out->fills_count = 0;
+}
+
+bool tern_packer_finish(tern_conn *conn)
+{
+  struct tern_out *out = &conn->endpoint->out;
+  bool is_sealed = true;
+  size_t to;
+
+  if (out->fills_count != 0)
+    fill_rooms(conn);
+  for (size_t from = 0; from < out->seals_count && is_sealed; from = to) {
+    struct tern_keys *keys = out->seal_keys[from];
+    for (to = from + 1; to < out->seals_count && out->seal_keys[to] == keys;)
+      to++;
+    is_sealed = tern_protect_seal_run(keys, conn->path.id, &out->seals[from], to - from) == TERN_OK;
+  }
+  out->seals_count = 0;
+  if (out->fills_count != 0)
+    reset_failed(conn);
+  return is_sealed;
+}

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: MIT */
+/* Packets in: from a datagram to frames.
+ *
+ *   datagram -> packet -> space -> keys -> open -> duplicate? -> frames -> noted for an ACK
+ *
+ * Whatever fails on the way is a drop: counted, shown, without effect. A packet that is opened but
+ * cannot be kept (too many gaps, no memory) is not acknowledged, so the peer sends its content again. */
+#include <string.h>
+
+#include "transport/conn.h"
+#include "wire/header.h"
+#include "wire/stateless.h"
+
+/* A packet on its way through this file. */
+struct in_packet {
+  struct tern_open_item *item;
+  struct tern_pn_space *space;
+  const tern_datagram *meta;
+  enum tern_packet_type type;
+};
+
+static void drop(tern_conn *conn, enum tern_space_id space, size_t bytes, enum tern_drop_reason reason)
+{
+  conn->stats.packets_dropped++;
+  tern_event_drop_packet(&conn->endpoint->events, conn->id, (uint8_t)space, bytes, reason);
+}
+
+/* ---- before the keys ------------------------------------------------------------------------ */
+
+/* [rfc9001-5.7] a packet that overtook the one which makes its keys is kept for a moment. */
+static void keep_early(tern_conn *conn, const struct in_packet *in)
+{
+  const struct tern_open_item *item = in->item;
+  struct tern_early_packet **end = &conn->early;
+
+  if (conn->early_count == TERN_CAP_PACKETS_BEFORE_KEYS) {
+    drop(conn, tern_space_of(in->type), item->len, TERN_DROP_BUFFER_FULL);
+    return;
+  }
+  struct tern_early_packet *packet = tern_alloc_take(&conn->alloc, sizeof *packet + item->len);
+  if (packet == NULL) {
+    drop(conn, tern_space_of(in->type), item->len, TERN_DROP_NO_MEMORY);
+    return;
+  }
+  packet->next = NULL;
+  packet->len = item->len;
+  packet->meta = *in->meta;
+  memcpy(packet->bytes, item->packet, item->len);
+  while (*end != NULL)
+    end = &(*end)->next;
+  *end = packet;
+  conn->early_count++;
+  TERN_EVENT(&conn->endpoint->events, conn->id, packet_buffered,
+             .space = (uint8_t)tern_space_of(in->type), .bytes = item->len);
+}
+
+/* [rfc9001-5.7] a server must not process 1-RTT packets before the handshake is complete. */
+static bool can_open(const tern_conn *conn, const struct in_packet *in)
+{
+  return in->space != NULL && in->space->can_receive &&
+         (in->type != TERN_PACKET_APP || conn->state != TERN_CONN_HANDSHAKE);
+}
+
+static void on_no_keys(tern_conn *conn, const struct in_packet *in)
+{
+  bool is_over = (in->type == TERN_PACKET_INITIAL && conn->initial == NULL) ||
+                 (in->type == TERN_PACKET_HANDSHAKE && conn->is_confirmed);
+
+  if (is_over)
+    drop(conn, tern_space_of(in->type), in->item->len, TERN_DROP_KEYS_DISCARDED);
+  else if (in->type == TERN_PACKET_EARLY)
+    drop(conn, TERN_SPACE_APP, in->item->len, TERN_DROP_EARLY_REJECTED);
+  else
+    keep_early(conn, in);
+}
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+static bool is_reset(tern_conn *conn, const struct in_packet *in)
+{
+  const struct tern_open_item *item = in->item;
+
+  /* The tag's place is never written while opening, so the token is still there [rfc9000-10.3.1]. */
+  return in->type == TERN_PACKET_APP && item->len >= TERN_RESET_BYTES_MIN &&
+         tern_cid_remote_has_token(&conn->path.remote_ids,
+                                   item->packet + item->len - TERN_RESET_TOKEN_BYTES);
+}
+
+static void on_not_opened(tern_conn *conn, const struct in_packet *in,
+                          enum tern_open_result result)
+{
+  switch (result) {
+  case TERN_OPEN_FAILED:
+    if (is_reset(conn, in))
+      tern_conn_on_reset(conn);
+    else
+      drop(conn, in->space->id, in->item->len, TERN_DROP_DECRYPT_FAILED);
+    break;
+  case TERN_OPEN_LIMIT: /* [rfc9001-6.6] */
+    tern_conn_fail(conn, TERN_QUIC_AEAD_LIMIT_REACHED, 0, "too many forged packets");
+    break;
+  case TERN_OPEN_RESERVED_BITS: /* [rfc9000-17.2] [rfc9000-17.3.1] */
+    tern_conn_fail(conn, TERN_QUIC_PROTOCOL_VIOLATION, 0, "reserved header bits are set");
+    break;
+  case TERN_OPEN_KEY_UPDATE_ERROR: /* [rfc9001-6.4] */
+    tern_conn_fail(conn, TERN_QUIC_KEY_UPDATE_ERROR, 0, "old key used after a newer one");
+    break;
+  case TERN_OPEN_NOMEM:
+    drop(conn, in->space->id, in->item->len, TERN_DROP_NO_MEMORY);
+    break;
+  case TERN_OPEN_OK:
+  case TERN_OPEN_KEY_UPDATED:
+    break;
+  }
+}
+
+static void on_key_updated(tern_conn *conn, struct tern_pn_space *space)
+{
+  /* [rfc9001-6.2] an update before the handshake is confirmed is not allowed. */
+  if (!conn->is_confirmed && conn->is_server) {
+    tern_conn_fail(conn, TERN_QUIC_KEY_UPDATE_ERROR, 0, "key update before confirmation");
+    return;
+  }
+  conn->keys_drop_at = conn->endpoint->now + 3 * tern_conn_pto_ns(conn); /* [rfc9001-6.5] */
+  TERN_EVENT(&conn->endpoint->events, conn->id, key_updated, .by_peer = true,
+             .phase = space->keys->tx.generation);
+}
+
+/* True if the packet is authentic and new. */
+static bool open_packet(tern_conn *conn, const struct in_packet *in)
+{
+  struct tern_pn_space *space = in->space;
+  struct tern_open_item *item = in->item;
+
+  if (item->is_bad) {
+    drop(conn, space->id, item->len, TERN_DROP_SAMPLE_TOO_SHORT);
+    return false;
+  }
+  uint64_t expected = space->acks.has_largest ? space->acks.largest + 1 : 0;
+  enum tern_open_result result = tern_protect_open(space->keys, conn->path.id, item, expected);
+  if (result != TERN_OPEN_OK && result != TERN_OPEN_KEY_UPDATED) {
+    on_not_opened(conn, in, result);
+    return false;
+  }
+  if (result == TERN_OPEN_KEY_UPDATED)
+    on_key_updated(conn, space);
+  if (tern_acks_is_duplicate(&space->acks, item->number)) { /* [rfc9000-12.3] */
+    drop(conn, space->id, item->len, TERN_DROP_DUPLICATE);
+    return false;
+  }
+  return tern_conn_is_open(conn);
+}
+
+/* ---- after opening -------------------------------------------------------------------------- */
+
+static void note_received(tern_conn *conn, const struct in_packet *in, bool is_eliciting)
+{
+  struct tern_pn_space *space = in->space;
+  tern_time now = conn->endpoint->now;
+
+  conn->has_received = true;
+  conn->idle_from = now; /* [rfc9000-10.1] */
+  conn->idle_sent = false;
+  conn->stats.packets_received++;
+  conn->stats.bytes_received += in->item->len;
+  tern_acks_on_received(&space->acks, in->item->number, is_eliciting, (tern_ecn)in->meta->ecn,
+                        now);
+  tern_conn_touch(conn);
+  TERN_EVENT(&conn->endpoint->events, conn->id, packet_received, .space = (uint8_t)space->id,
+             .number = in->item->number, .bytes = in->item->len);
+}
+
+/* What a packet means for the handshake, beyond its frames. */
+static void advance_handshake(tern_conn *conn, const struct in_packet *in)
+{
+  if (conn->is_server && in->type == TERN_PACKET_HANDSHAKE) {
+    tern_conn_on_validated(conn); /* [rfc9000-8.1] */
+    tern_conn_drop_space(conn, TERN_SPACE_INITIAL); /* [rfc9001-4.9.1] */
+  }
+  if (conn->is_server && conn->state == TERN_CONN_CONNECTED && !conn->is_confirmed)
+    tern_conn_on_confirmed(conn);
+}
+
+static void process(tern_conn *conn, const struct in_packet *in)
+{
+  struct tern_open_item *item = in->item;
+  struct tern_packet_facts facts = {.is_probing = true};
+
+  if (!open_packet(conn, in))
+    return;
+  struct tern_on_frame_args args = {.space = in->space,
+                                    .packet_type = in->type,
+                                    .number = item->number,
+                                    .route = tern_conn_route(conn),
+                                    .route_index = conn->path.active,
+                                    .dcid = {item->packet + 1, conn->endpoint->config.cid_bytes}};
+  switch (tern_conn_on_frames(conn, &args, tern_slice_of(item->payload, item->payload_len),
+                              &facts)) {
+  case TERN_PACKET_KEEP:
+    note_received(conn, in, facts.is_eliciting);
+    break;
+  case TERN_PACKET_IGNORE:
+    drop(conn, in->space->id, item->len, TERN_DROP_GAPS);
+    return;
+  case TERN_PACKET_FATAL:
+    return;
+  }
+  if (facts.has_crypto)
+    tern_conn_drive_tls(conn, in->space);
+  if (tern_conn_is_open(conn))
+    advance_handshake(conn, in);
+}
+
+/* ---- long headers --------------------------------------------------------------------------- */
+
+/* [rfc9000-7.2] the peer's first Source Connection ID is the one to send to, and stays. */
+static bool check_scid(tern_conn *conn, const struct tern_long_header *header)
+{
+  if (conn->has_received || conn->is_server)
+    return tern_cid_is_slice(&conn->peer_scid, header->scid);
+  return true;
+}
+
+static void learn_scid(tern_conn *conn, const struct tern_long_header *header)
+{
+  if (conn->is_server || tern_cid_is_slice(&conn->peer_scid, header->scid))
+    return;
+  conn->peer_scid = tern_cid_of(header->scid);
+  tern_cid_remote_set_first(&conn->path.remote_ids, &conn->peer_scid);
+}
+
+static void receive_long(tern_conn *conn, const tern_datagram *meta,
+                         const struct tern_long_header *header, uint8_t *packet)
+{
+  struct tern_open_item item = {.packet = packet,
+                                .pn_at = (uint16_t)header->pn_offset,
+                                .len = (uint16_t)header->packet_len};
+  struct in_packet in = {&item, NULL, meta, header->type};
+  bool was_received = conn->has_received;
+
+  if (header->type == TERN_PACKET_RETRY) {
+    drop(conn, TERN_SPACE_INITIAL, header->packet_len, TERN_DROP_BAD_RETRY);
+    return;
+  }
+  if (header->version != conn->version) {
+    drop(conn, tern_space_of(header->type), item.len, TERN_DROP_VERSION_MISMATCH);
+    return;
+  }
+  if (!check_scid(conn, header)) {
+    drop(conn, tern_space_of(header->type), item.len, TERN_DROP_SCID_MISMATCH);
+    return;
+  }
+  in.space = header->type == TERN_PACKET_EARLY ? NULL
+                                               : tern_conn_space(conn, tern_space_of(header->type));
+  if (!can_open(conn, &in)) {
+    on_no_keys(conn, &in);
+    return;
+  }
+  struct tern_cid before = conn->peer_scid;
+  learn_scid(conn, header); /* before TLS compares it with the parameters ... */
+  tern_protect_unmask_run(in.space->keys, &item, 1);
+  process(conn, &in);
+  if (!was_received && !conn->has_received && tern_conn_is_open(conn)) {
+    conn->peer_scid = before; /* ... and taken back if the packet was not authentic */
+    tern_cid_remote_set_first(&conn->path.remote_ids, &before);
+  }
+}
+
+/* [rfc9000-6.2] only as the very first answer, and only if it does not name our version. */
+static void on_version_negotiation(tern_conn *conn, struct tern_reader *reader, size_t len)
+{
+  tern_slice versions;
+
+  if (conn->is_server || conn->has_received ||
+      !tern_version_negotiation_read(reader, &versions) ||
+      tern_version_negotiation_has(versions, conn->version)) {
+    drop(conn, TERN_SPACE_INITIAL, len, TERN_DROP_STALE_VERSION_NEGOTIATION);
+    return;
+  }
+  TERN_EVENT(&conn->endpoint->events, conn->id, version_negotiation_received,
+             .versions = (uint32_t)(versions.len / 4));
+  tern_conn_on_timeout_end(conn, TERN_ERROR_VERSION);
+}
+
+static enum tern_drop_reason get_reason(enum tern_header_fault fault)
+{
+  switch (fault) {
+  case TERN_HEADER_OK:
+  case TERN_HEADER_TRUNCATED:
+  case TERN_HEADER_FORM:
+    return TERN_DROP_HEADER_MALFORMED;
+  case TERN_HEADER_FIXED_BIT:
+    return TERN_DROP_NOT_QUIC;
+  case TERN_HEADER_VERSION:
+    return TERN_DROP_VERSION_MISMATCH;
+  case TERN_HEADER_CID_LENGTH:
+    return TERN_DROP_CID_TOO_LONG;
+  case TERN_HEADER_LENGTH:
+    return TERN_DROP_LENGTH_MALFORMED;
+  case TERN_HEADER_TOO_SHORT:
+    return TERN_DROP_SAMPLE_TOO_SHORT;
+  }
+  return TERN_DROP_HEADER_MALFORMED;
+}
+
+/* ---- a datagram ------------------------------------------------------------------------------ */
+
+static void receive_one_short(tern_conn *conn, const tern_datagram *meta, uint8_t *data, size_t len)
+{
+  struct tern_open_item item = {.packet = data,
+                                .pn_at = (uint16_t)(1 + conn->endpoint->config.cid_bytes),
+                                .len = (uint16_t)len};
+  struct in_packet in = {&item, conn->path.data, meta, TERN_PACKET_APP};
+
+  if (!can_open(conn, &in)) {
+    keep_early(conn, &in);
+    return;
+  }
+  tern_protect_unmask_run(in.space->keys, &item, 1);
+  process(conn, &in);
+}
+
+/* Packets that wait may have keys by now. */
+static void replay_early(tern_conn *conn)
+{
+  struct tern_early_packet *list = conn->early;
+
+  conn->early = NULL;
+  conn->early_count = 0;
+  while (list != NULL) {
+    struct tern_early_packet *packet = list;
+    list = packet->next;
+    if (tern_conn_is_open(conn))
+      tern_conn_receive_packets(conn, &packet->meta, packet->bytes, packet->len);
+    tern_alloc_give(&conn->alloc, packet, sizeof *packet + packet->len);
+  }
+}
+
+static bool has_keys_for_early(tern_conn *conn)
+{
+  const struct tern_early_packet *packet = conn->early;
+
+  if (packet == NULL || !tern_conn_is_open(conn))
+    return false;
+  if (tern_header_is_long(packet->bytes[0]))
+    return conn->handshake != NULL && conn->handshake->can_receive;
+  return conn->state == TERN_CONN_CONNECTED && conn->path.data != NULL &&
+         conn->path.data->can_receive;
+}
+
+/* The coalesced packets of a datagram [rfc9000-12.2]. */
+void tern_conn_receive_packets(tern_conn *conn, const tern_datagram *meta, uint8_t *data, size_t len)
+{
+  struct tern_reader reader = tern_reader_of(data, len);
+  size_t cid_len = conn->endpoint->config.cid_bytes;
+  struct tern_invariant first = {0};
+
+  while (tern_reader_left(&reader) != 0 && tern_conn_is_open(conn)) {
+    uint8_t *packet = data + (len - tern_reader_left(&reader));
+    size_t left = tern_reader_left(&reader);
+    struct tern_reader peek = reader;
+    struct tern_invariant invariant;
+    struct tern_long_header header;
+
+    if (!tern_header_read_invariant(&peek, cid_len, &invariant)) {
+      drop(conn, TERN_SPACE_APP, left, TERN_DROP_TOO_SHORT);
+      return;
+    }
+    if (first.dcid.data == NULL)
+      first = invariant;
+    /* [rfc9000-12.2] later packets for another connection are ignored. */
+    if (invariant.dcid.len != first.dcid.len ||
+        memcmp(invariant.dcid.data, first.dcid.data, first.dcid.len) != 0) {
+      drop(conn, TERN_SPACE_APP, left, TERN_DROP_DCID_MISMATCH);
+      return;
+    }
+    if (!invariant.is_long) {
+      receive_one_short(conn, meta, packet, left);
+      return;
+    }
+    if (invariant.version == TERN_VERSION_NEGOTIATION) {
+      on_version_negotiation(conn, &peek, left);
+      return;
+    }
+    enum tern_header_fault fault = tern_header_read_long(&reader, true, &header);
+    if (fault != TERN_HEADER_OK) {
+      drop(conn, TERN_SPACE_INITIAL, left, get_reason(fault));
+      return;
+    }
+    receive_long(conn, meta, &header, packet);
+  }
+}
+
+/* True if the datagram may be looked at: it counts for the route, and the connection lives. */
+static bool admit(tern_conn *conn, const tern_datagram *meta, size_t len)
+{
+  struct tern_route *route = tern_conn_route(conn);
+
+  if (!tern_addr_equal(&route->remote, &meta->remote)) {
+    drop(conn, TERN_SPACE_APP, len, TERN_DROP_ADDRESS);
+    return false;
+  }
+  tern_route_on_datagram_received(route, len);
+  if (tern_conn_is_open(conn))
+    return true;
+  if (conn->state == TERN_CONN_CLOSING)
+    tern_conn_on_closing_packet(conn);
+  drop(conn, TERN_SPACE_APP, len,
+       conn->state == TERN_CONN_CLOSING ? TERN_DROP_CONN_CLOSING : TERN_DROP_CONN_DRAINING);
+  return false;
+}
+
+/* [rfc9000-14.1] a server ignores Initials in datagrams that are too small. */
+static bool is_small_initial(const tern_conn *conn, const struct tern_in_datagram *datagram)
+{
+  struct tern_reader reader = tern_reader_of(datagram->data, datagram->len);
+  struct tern_long_header header;
+
+  return conn->is_server && datagram->len < TERN_INITIAL_DATAGRAM_MIN &&
+         tern_header_read_long(&reader, true, &header) == TERN_HEADER_OK &&
+         header.type == TERN_PACKET_INITIAL;
+}
+
+void tern_conn_receive(tern_conn *conn, const struct tern_in_datagram *datagram)
+{
+  if (!admit(conn, datagram->meta, datagram->len))
+    return;
+  if (is_small_initial(conn, datagram)) {
+    drop(conn, TERN_SPACE_INITIAL, datagram->len, TERN_DROP_INITIAL_TOO_SMALL);
+    return;
+  }
+  tern_conn_receive_packets(conn, datagram->meta, datagram->data, datagram->len);
+  while (has_keys_for_early(conn))
+    replay_early(conn);
+  tern_conn_make_due(conn); /* more may be sent now: the amplification bound has moved */
+  tern_conn_touch(conn);
+}
+
+void tern_conn_receive_short(tern_conn *conn, struct tern_in *in)
+{
+  struct tern_pn_space *space = conn->path.data;
+  struct in_packet packet = {NULL, space, NULL, TERN_PACKET_APP};
+
+  if (can_open(conn, &packet) && tern_conn_is_open(conn))
+    tern_protect_unmask_run(space->keys, in->open, in->count);
+  for (size_t i = 0; i < in->count; i++) {
+    packet.item = &in->open[i];
+    packet.meta = in->metas[i];
+    if (!admit(conn, packet.meta, packet.item->len))
+      continue;
+    if (can_open(conn, &packet))
+      process(conn, &packet);
+    else
+      keep_early(conn, &packet);
+  }
+  tern_conn_make_due(conn);
+  tern_conn_touch(conn);
+}
