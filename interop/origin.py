@@ -50,6 +50,16 @@ class Handler(SimpleHTTPRequestHandler):
         """The proxies keep their own logs."""
 
 
+class Quiet(ThreadingHTTPServer):
+    """A server that says nothing of clients that went away."""
+
+    request_queue_size = 64
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """The case that runs judges what came of it."""
+
+
 class Origin:
     """An origin in a thread of this process."""
 
@@ -57,9 +67,7 @@ class Origin:
         def make(*args):
             return type("Bound", (Handler,), {"uploads": uploads})(*args, directory=files)
 
-        ThreadingHTTPServer.request_queue_size = 64
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), make)
-        self.server.daemon_threads = True
+        self.server = Quiet(("127.0.0.1", 0), make)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(POLL_SECONDS,), daemon=True).start()
 

@@ -98,8 +98,6 @@ static void on_request_stream(tern_h3 *h3, tern_stream *stream)
   }
   h3->stats.requests_total++;
   tern_stream_set_ops(stream, &tern_h3_request_stream_ops, request);
-  if (h3->config.header_timeout_ms != 0)
-    tern_h3_wake_at(h3, request->opened_at + h3->config.header_timeout_ms * TERN_MS);
 }
 
 static void on_stream(tern_conn *conn, tern_stream *stream, void *app)

@@ -34,6 +34,10 @@ tern_request *tern_h3_request_new(tern_h3 *h3, tern_stream *stream)
   tern_buf_init(&request->outbox, h3->alloc);
   tern_list_push_back(&h3->requests, &request->node);
   h3->requests_count++;
+  if (h3->is_server && h3->config.header_timeout_ms != 0)
+    tern_h3_wake_at(h3, request->opened_at + h3->config.header_timeout_ms * TERN_MS);
+  if (h3->config.body_timeout_ms != 0)
+    tern_h3_wake_at(h3, request->opened_at + h3->config.body_timeout_ms * TERN_MS);
   return request;
 }
 
@@ -52,12 +56,11 @@ static struct tern_qpack_reader *take_reader(tern_h3 *h3)
 
 static void give_reader(tern_h3 *h3, struct tern_qpack_reader *reader)
 {
+  tern_qpack_reader_cancel(reader, &h3->dec);
   if (h3->spare == NULL) {
-    tern_qpack_reader_cancel(reader, &h3->dec);
     h3->spare = reader;
     return;
   }
-  tern_qpack_reader_cancel(reader, &h3->dec);
   tern_qpack_reader_deinit(reader);
   tern_alloc_give(h3->alloc, reader, sizeof(*reader));
 }
@@ -117,6 +120,7 @@ void tern_h3_request_fail(tern_request *request, uint64_t code)
     tern_stream_reset(request->stream, code);
     tern_stream_stop(request->stream, code);
   }
+  tern_h3_flush_qpack(request->h3);
   if (was_receiving)
     tell_reset(request, code);
 }
@@ -409,7 +413,7 @@ static bool skip(tern_request *request)
   return has_skipped;
 }
 
-/* Shows the body to the application. True: it read something, or there was nothing to read. */
+/* Shows the body to the application. True: it read the frame to its end. */
 static bool step_data(tern_request *request)
 {
   tern_slice slice;
@@ -417,9 +421,10 @@ static bool step_data(tern_request *request)
     return skip(request);
   if (tern_stream_peek(request->stream, &slice, 1) == 0)
     return false;
-  uint64_t before = request->body_consumed;
   request->ops->on_body(request, request->app);
-  return request->body_consumed != before && can_go_on(request) && !request->frame.is_open;
+  /* A DATA frame that is still open is one that the application did not want to read on. */
+  return can_go_on(request) &&
+         (!request->frame.is_open || request->frame.type != TERN_H3_FRAME_DATA);
 }
 
 static bool step(tern_request *request)
@@ -438,7 +443,8 @@ static bool step(tern_request *request)
     goes_on = request->frame.type == TERN_H3_FRAME_DATA ? step_data(request) : skip(request);
   if (!can_go_on(request))
     return false;
-  if (request->frame.is_open && request->frame.left == 0) {
+  bool is_header = request->frame.type == TERN_H3_FRAME_HEADERS; /* of another frame than before */
+  if (request->frame.is_open && request->frame.left == 0 && !is_header) {
     tern_h3_frame_close(&request->frame);
     return true;
   }
@@ -458,8 +464,10 @@ void tern_h3_request_process(tern_request *request)
       tern_stream_is_eof(request->stream))
     on_fin(request);
   request->is_processing = false;
-  if (request->is_dead)
+  if (request->is_dead) {
     tern_h3_request_free(request);
+    tern_h3_on_request_gone(h3);
+  }
   tern_h3_flush_qpack(h3);
 }
 
@@ -481,11 +489,6 @@ void tern_h3_unblock(tern_h3 *h3)
 }
 
 /* ---- time ---------------------------------------------------------------------------------- */
-
-static tern_time sooner(tern_time a, tern_time b)
-{
-  return a < b ? a : b;
-}
 
 /* The peer has to do something: send more of a body that we have read up, or take what we sent. */
 static bool waits_for_peer(const tern_request *request)
@@ -528,7 +531,7 @@ tern_time tern_h3_request_check_time(tern_request *request, tern_time now)
     tern_h3_request_fail(request, TERN_H3_REQUEST_INCOMPLETE);
     return TERN_TIME_NEVER;
   }
-  return sooner(check_progress(request, now), TERN_TIME_NEVER);
+  return check_progress(request, now);
 }
 
 /* ---- the stream's callbacks ---------------------------------------------------------------- */
@@ -597,8 +600,9 @@ static void on_closed(tern_stream *stream, void *app)
   if (request->is_told && request->ops->on_closed != NULL)
     request->ops->on_closed(request, request->app);
   request->is_dead = true;
-  if (!request->is_processing)
-    tern_h3_request_free(request);
+  if (request->is_processing)
+    return;
+  tern_h3_request_free(request);
   tern_h3_on_request_gone(h3);
 }
 

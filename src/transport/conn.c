@@ -300,14 +300,19 @@ void tern_conn_remove_original_id(tern_conn *conn)
     tern_endpoint_remove_id(conn->endpoint, &conn->original_dcid, conn);
 }
 
-static void free_early(tern_conn *conn)
+static void free_packets(tern_conn *conn, struct tern_early_packet **list)
 {
   struct tern_early_packet *packet;
 
-  while ((packet = conn->early) != NULL) {
-    conn->early = packet->next;
+  while ((packet = *list) != NULL) {
+    *list = packet->next;
     tern_alloc_give(&conn->alloc, packet, sizeof *packet + packet->len);
   }
+}
+
+void tern_conn_free_replayed(tern_conn *conn)
+{
+  free_packets(conn, &conn->replayed);
 }
 
 static void leave_half_open(tern_conn *conn)
@@ -336,7 +341,8 @@ void tern_conn_shed(tern_conn *conn)
   clear_sent(conn->initial);
   clear_sent(conn->handshake);
   clear_sent(conn->path.data);
-  free_early(conn);
+  free_packets(conn, &conn->early);
+  free_packets(conn, &conn->replayed);
   free_body(conn);
   tern_tls_session_free(conn->tls);
   conn->tls = NULL;
@@ -353,7 +359,8 @@ void tern_conn_free(tern_conn *conn)
   tern_list_remove(&conn->due_node);
   tern_heap_remove(&endpoint->timers, &conn->timer);
   remove_ids(conn);
-  free_early(conn);
+  free_packets(conn, &conn->early);
+  free_packets(conn, &conn->replayed);
   free_body(conn);
   free_space(conn, conn->initial);
   free_space(conn, conn->handshake);

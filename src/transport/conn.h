@@ -155,6 +155,7 @@ struct tern_conn {
   struct tern_path path;
   struct tern_conn_body *body;
   struct tern_early_packet *early;
+  struct tern_early_packet *replayed; /* opened in this batch; freed when it is settled */
   uint8_t early_count;
 
   tern_error error;          /* why it ends; kind NONE while it lives */
@@ -194,6 +195,8 @@ struct tern_conn_args {
 TERN_MUST_CHECK tern_status tern_conn_new(const struct tern_conn_args *args, tern_conn **out);
 /* Gives everything back; no callbacks. */
 void tern_conn_free(tern_conn *conn);
+/* Frees packets that had waited for their keys, once nothing points into them. */
+void tern_conn_free_replayed(tern_conn *conn);
 /* Gives back what a connection that has ended does not need: all but keys, ids and the route. */
 void tern_conn_shed(tern_conn *conn);
 TERN_MUST_CHECK tern_status tern_conn_make_body(tern_conn *conn);

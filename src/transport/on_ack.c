@@ -392,6 +392,10 @@ static uint64_t detect_losses(tern_conn *conn, struct tern_pn_space *space)
   }
   if (facts.bytes != 0)
     tell_congestion(conn, space, &facts);
+  /* Data that the peer cannot acknowledge before the handshake is complete may fill the window, and
+   * then nothing but what was lost here could ever empty it: let one packet pass [rfc9002-7.3.2]. */
+  if (facts.bytes != 0 && space->id != TERN_SPACE_APP && space->probes == 0)
+    space->probes = 1;
   return facts.lost_bytes;
 }
 

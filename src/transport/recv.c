@@ -332,7 +332,9 @@ static void replay_early(tern_conn *conn)
     list = packet->next;
     if (tern_conn_is_open(conn))
       tern_conn_receive_packets(conn, &packet->meta, packet->bytes, packet->len);
-    tern_alloc_give(&conn->alloc, packet, sizeof *packet + packet->len);
+    /* Slices of it are lent to streams until the batch is settled. */
+    packet->next = conn->replayed;
+    conn->replayed = packet;
   }
 }
 

@@ -262,6 +262,7 @@ void tern_conn_settle(tern_conn *conn)
   if (conn->body != NULL && !conn->is_closed_told)
     tell_body(conn);
   keep_crypto(conn);
+  tern_conn_free_replayed(conn);
   tern_conn_check_shutdown(conn);
   if (!tern_conn_is_open(conn) && !conn->is_closed_told)
     tell_closed(conn);

@@ -48,7 +48,7 @@ static void test_every_path(void **state)
       tern_pmtud_start(&pmtud);
       probe(&pmtud, (uint16_t)path, 5);
       assert_true(pmtud.plpmtu_bytes <= path); /* never more than the path carries */
-      assert_true(pmtud.plpmtu_bytes + TERN_PMTUD_STEP_BYTES >= path);
+      assert_true((uint32_t)pmtud.plpmtu_bytes + TERN_PMTUD_STEP_BYTES >= path);
       assert_int_equal(pmtud.state, TERN_PMTUD_COMPLETE);
     }
   }

@@ -66,6 +66,8 @@ class Client(QuicConnectionProtocol):
             (b":authority", url.netloc.encode()),
             (b":path", (url.path or "/").encode()),
         ]
+        if body is not None:
+            head.append((b"content-length", str(len(body)).encode()))
         self.waiting[stream] = asyncio.get_running_loop().create_future()
         self.output[stream] = output
         self.http.send_headers(stream, head, end_stream=body is None)

@@ -53,13 +53,17 @@ impl Client<'_> {
     fn start_one(&mut self, h3: &mut h3::Connection, quic: &mut quiche::Connection) -> Result<bool, Failure> {
         let upload = self.upload.map(File::open).transpose()?;
         let method: &[u8] = if upload.is_some() { b"PUT" } else { b"GET" };
-        let head = [
+        let mut head = vec![
             Header::new(b":method", method),
             Header::new(b":scheme", b"https"),
             Header::new(b":authority", self.target.authority.as_bytes()),
             Header::new(b":path", self.target.path.as_bytes()),
             Header::new(b"user-agent", b"quiche-peer"),
         ];
+        if let Some(file) = &upload {
+            let size = file.metadata()?.len().to_string();
+            head.push(Header::new(b"content-length", size.as_bytes()));
+        }
         match h3.send_request(quic, &head, upload.is_none()) {
             Ok(stream) => {
                 self.left -= 1;

@@ -9,7 +9,8 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-pub const DATAGRAM_MAX: usize = 65535;
+/// The largest UDP payload (RFC 9000 section 18.2); nginx refuses a larger max_udp_payload_size.
+pub const DATAGRAM_MAX: usize = 65527;
 pub const CHUNK_BYTES: usize = 64 * 1024;
 const PAYLOAD_BYTES: usize = 1350;
 const WINDOW_BYTES: u64 = 8 * 1024 * 1024;

@@ -59,9 +59,12 @@ async fn request(
     upload: Option<String>,
     mut output: Option<File>,
 ) -> Result<(), Failure> {
-    let method = if upload.is_some() { Method::PUT } else { Method::GET };
-    let head = Request::builder().method(method).uri(uri).body(())?;
-    let mut stream = sender.send_request(head).await?;
+    let mut head = Request::builder().uri(uri);
+    if let Some(path) = &upload {
+        let size = tokio::fs::metadata(path).await?.len();
+        head = head.method(Method::PUT).header("content-length", size);
+    }
+    let mut stream = sender.send_request(head.body(())?).await?;
     if let Some(path) = upload {
         send_file(&mut stream, &path).await?;
     }

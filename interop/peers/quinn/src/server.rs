@@ -91,6 +91,8 @@ async fn handle(resolver: Resolver, folders: Folders) -> Result<(), Failure> {
         send_file(&mut stream, folders.files.join(path)).await?;
     }
     stream.finish().await?;
+    // A stream that is dropped before its end was read is answered with STOP_SENDING.
+    while stream.recv_data().await?.is_some() {}
     Ok(())
 }
 
