@@ -6,7 +6,9 @@ import re
 import tree
 
 # The only files of transport/ that know struct tern_conn. Everything else there is a part.
-SPINE = {"endpoint", "stranger", "conn", "recv", "on_frame", "on_ack", "send", "packer"}
+SPINE = {
+    "endpoint", "stranger", "conn", "recv", "on_frame", "on_ack", "send", "packer", "close", "settle", "api"
+}
 CONN_HEADER = "transport/conn.h"
 
 # folder of src/ -> folders of src/ whose headers it may include

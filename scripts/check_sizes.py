@@ -95,6 +95,11 @@ def drop_preprocessor(text):
     return re.sub(r"^[ \t]*#(?:[^\n\\]|\\\n|\\.)*", tree.blank, text, flags=re.M)
 
 
+def is_ours(path, name):
+    """Not public, and no callback whose shape the TLS library decides."""
+    return path.startswith(("src/", "tools/")) and name not in PUBLIC and not re.search(r"_(awslc|openssl)\.c$", path)
+
+
 def check_file(path):
     text = drop_preprocessor(tree.code(path))
     lines = tree.read(path).count("\n")
@@ -112,7 +117,7 @@ def check_file(path):
         deep = nesting(text[start:end + 1])
         if deep > NESTING_MAX:
             problems.append(f"{where}: nests {deep} deep, at most {NESTING_MAX}")
-        if parameters(params) > PARAMETERS_MAX and path.startswith(("src/", "tools/")) and name not in PUBLIC:
+        if parameters(params) > PARAMETERS_MAX and is_ours(path, name):
             problems.append(f"{where}: {parameters(params)} parameters, at most {PARAMETERS_MAX}: take a struct")
     return problems, count, longest
 

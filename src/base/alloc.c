@@ -223,6 +223,7 @@ void *tern_pool_take(struct tern_pool *pool)
   if (page->live == 0 && page->next != NULL)
     page = page->next;
   union slot *slot = page->free;
+  TERN_ASSERT(slot != NULL); /* or the page would be in `full` */
   page->free = slot->next;
   slot->page = page;
   page->live++;

@@ -254,7 +254,8 @@ static void on_event(void *arg, const tern_event *event)
   struct line line = {.text = text, .capacity = sizeof text - 2};
   if (log->conn != 0 && event->conn != log->conn)
     return;
-  if (!log->is_started) {
+  /* An endpoint is made before it is told a time: its first events carry none. */
+  if (!log->is_started && event->time != 0) {
     log->is_started = true;
     log->start = event->time;
   }

@@ -87,7 +87,7 @@ void tern_h3_request_flush(tern_request *request)
   if (request->outbox.len == 0) {
     tern_status status = write_pending(request);
     if (status != TERN_OK && status != TERN_BLOCKED)
-      tern_stream_reset(request->stream, TERN_H3_INTERNAL_ERROR);
+      tern_h3_request_fail(request, TERN_H3_INTERNAL_ERROR);
   }
   finish_if_empty(request);
   if (request->wants_writable && !has_unsent(request)) {
@@ -269,7 +269,6 @@ tern_status tern_h3_submit(tern_h3 *h3, const tern_submit_args *args, tern_reque
   status = tern_h3_send_fields(request, args->fields, args->count);
   if (status != TERN_OK) {
     tern_request_cancel(request, TERN_H3_REQUEST_CANCELLED); /* not told: no callback */
-    request->ops = NULL;
     tern_request_set_ops(request, NULL, NULL);
     return status;
   }
@@ -360,8 +359,7 @@ tern_status tern_request_write(tern_request *request, tern_slice data, size_t *t
     status = write_bytes(request, data.data, len);
   if (status != TERN_OK) {
     /* The header may be out without its bytes: nothing good can follow. */
-    if (status == TERN_NOMEM)
-      tern_stream_reset(request->stream, TERN_H3_INTERNAL_ERROR);
+    tern_request_cancel(request, TERN_H3_INTERNAL_ERROR);
     return status;
   }
   request->body_out.seen += len;
@@ -387,7 +385,7 @@ static tern_status write_frame(tern_request *request, const struct tern_h3_pendi
     status = write_pending(request);
   if (status != TERN_OK && status != TERN_BLOCKED) {
     request->pending.kind = TERN_H3_PENDING_NONE; /* the caller keeps it */
-    tern_stream_reset(request->stream, TERN_H3_INTERNAL_ERROR);
+    tern_request_cancel(request, TERN_H3_INTERNAL_ERROR);
     return status;
   }
   request->body_out.seen += len;

@@ -117,8 +117,13 @@ tern_status tern_loop_add_timer(tern_loop *loop, tern_loop_on_timer *on_timer, v
   return TERN_OK;
 }
 
+/* Inside a turn a time that has come already means the next turn, so that a timer which sets itself to
+ * now cannot keep its turn from ending. */
 void tern_loop_set_timer(tern_loop_timer *timer, tern_time at)
 {
+  const tern_loop *loop = timer->loop;
+  if (loop->is_in_turn && at <= loop->now)
+    at = loop->now + 1;
   tern_heap_update(&timer->loop->timers, &timer->node, at);
 }
 
@@ -130,15 +135,10 @@ void tern_loop_remove_timer(tern_loop_timer *timer)
   tern_alloc_give(&timer->loop->alloc, timer, sizeof *timer);
 }
 
-/* At most as many as there were: a timer that sets itself to the past waits for the next turn. */
 void tern_loop_run_timers(tern_loop *loop)
 {
-  for (uint32_t left = loop->timers.count; left > 0; left--) {
-    if (tern_heap_first_key(&loop->timers) > loop->now)
-      return;
+  while (tern_heap_first_key(&loop->timers) <= loop->now) {
     struct tern_heap_node *node = tern_heap_first(&loop->timers);
-    if (node == NULL)
-      return;
     tern_loop_timer *timer = TERN_CONTAINER_OF(node, tern_loop_timer, node);
     tern_heap_update(&loop->timers, node, TERN_TIME_NEVER);
     timer->on_timer(timer->arg, loop->now);

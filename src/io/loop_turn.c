@@ -145,6 +145,11 @@ static tern_status receive(tern_loop *loop, const bool is_readable[2])
   return TERN_OK;
 }
 
+static bool is_full(int error)
+{
+  return error == EAGAIN || error == ENOBUFS;
+}
+
 static void on_blocked(tern_loop *loop, int error)
 {
   bool is_socket = error == EAGAIN;
@@ -190,11 +195,18 @@ static bool send_round(tern_loop *loop)
   const tern_run *runs[TERN_UDP_RUNS_MAX];
   struct tern_udp_result results[TERN_UDP_RUNS_MAX];
   size_t count = collect_runs(loop, runs);
-  for (size_t i = 0; i < count;)
+  for (size_t i = 0; i < count;) {
+    /* The endpoint takes everything behind a full socket back, so another socket must not send it. */
+    if (i > 0 && is_full(results[i - 1].error)) {
+      results[i] = (struct tern_udp_result){0, results[i - 1].error};
+      i++;
+      continue;
+    }
     i += send_same_socket(loop, runs + i, count - i, results + i);
+  }
   for (size_t i = 0; i < count; i++) {
     int error = results[i].error;
-    if (error == EAGAIN || error == ENOBUFS) {
+    if (is_full(error)) {
       on_blocked(loop, error);
       error = EAGAIN;
     }

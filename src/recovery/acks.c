@@ -42,8 +42,8 @@ bool tern_acks_is_duplicate(const struct tern_acks *acks, uint64_t number)
   return tern_rangeset_has(set, number);
 }
 
-/* [rfc9000-13.2.3] a minimum number that rises as ranges are discarded makes sure that their packets
- * are not accepted again. */
+/* [rfc9000-13.2.3] a minimum number that rises as ranges are discarded makes sure that their
+ * packets are not accepted again. */
 static void forget_oldest(struct tern_acks *acks)
 {
   acks->dup_floor = acks->received.ranges[0].end;
@@ -65,8 +65,8 @@ static void remember(struct tern_acks *acks, uint64_t number)
   }
 }
 
-/* [rfc9000-13.2.1] an ack-eliciting packet that arrives below another one, or above a gap, SHOULD be
- * acknowledged without delay. Call when `number` is in the set. */
+/* [rfc9000-13.2.1] an ack-eliciting packet that arrives below another one, or above a gap, SHOULD
+ * be acknowledged without delay. Call when `number` is in the set. */
 static bool is_out_of_order(const struct tern_acks *acks, uint64_t number)
 {
   const struct tern_rangeset *set = &acks->received;

@@ -6,7 +6,8 @@
  *   ...[ kept ]  [ kept ][ reported ]  [ reported )
  *
  * Numbers below dup_floor count as duplicates, because what was below was forgotten. Ranges below
- * report_floor are kept only to tell late packets from duplicates: the peer has seen our ACK of them.
+ * report_floor are kept only to tell late packets from duplicates: the peer has seen our ACK of
+ * them.
  *
  * A received packet is processed if it is no duplicate, and then told here exactly once; the caller
  * asks wants_now after each batch, so a batch of many packets costs one ACK. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the built-in controllers share: window bounds and the recovery period (RFC 9002 7.2, 7.3.2). */
+/* What the built-in controllers share: window bounds and the recovery period (RFC 9002 7.2,
+ * 7.3.2). */
 #ifndef TERN_RECOVERY_CC_COMMON_H
 #define TERN_RECOVERY_CC_COMMON_H
 
@@ -27,8 +28,8 @@ static inline uint64_t tern_cc_minimum_window(uint64_t datagram_bytes)
   return TERN_CC_MINIMUM_DATAGRAMS * datagram_bytes;
 }
 
-/* [rfc9002-7.2] a window that is still the initial one follows the datagram size; others only keep to
- * the new minimum. */
+/* [rfc9002-7.2] a window that is still the initial one follows the datagram size; others only
+ * keep to the new minimum. */
 static inline uint64_t tern_cc_resized_window(uint64_t window_bytes, uint64_t old_datagram_bytes,
                                               uint64_t datagram_bytes)
 {

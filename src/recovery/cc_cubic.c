@@ -7,8 +7,8 @@
  *     |            | \__/                       then probes beyond; never slower than Reno (W_est)
  *     +--------------------------------- t
  *
- * The curve runs on the clock of an epoch. Time in which the window was not used (application-limited
- * or idle) is taken out of it by moving the epoch's start, [rfc9438-4.2]. */
+ * The curve runs on the clock of an epoch. Time in which the window was not used
+ * (application-limited or idle) is taken out of it by moving the epoch's start, [rfc9438-4.2]. */
 #include <string.h>
 
 #include <tern/base.h>
@@ -131,8 +131,8 @@ static void start_epoch(struct cubic *cubic, tern_time now)
   curve->epoch_time = now;
   curve->estimate_q14 = curve->window_bytes << ESTIMATE_BITS;
   cubic->credit = 0;
-  /* [rfc9438-4.8] [rfc9438-4.10] the curve begins at its plateau: K = 0, W_max = cwnd. Also where the
-   * minimum window keeps cwnd above W_max. */
+  /* [rfc9438-4.8] [rfc9438-4.10] the curve begins at its plateau: K = 0, W_max = cwnd. Also where
+   * the minimum window keeps cwnd above W_max. */
   if (cubic->is_restart || curve->window_bytes > curve->max_bytes)
     curve->max_bytes = curve->window_bytes;
   cubic->is_restart = false;
@@ -263,8 +263,8 @@ static void on_persistent_congestion(void *state, tern_time now)
   struct curve *curve = &cubic->now;
 
   (void)now;
-  /* [rfc9438-4.8] as Reno after a timeout, with ssthresh by beta: it is what the losses just set, so
-   * it is not reduced twice. [rfc9002-7.6.2] MUST fall to the minimum window. */
+  /* [rfc9438-4.8] as Reno after a timeout, with ssthresh by beta: it is what the losses just set,
+   * so it is not reduced twice. [rfc9002-7.6.2] MUST fall to the minimum window. */
   if (!cubic->has_recovery)
     curve->ssthresh_bytes = reduce(curve->window_bytes);
   curve->window_bytes = tern_cc_minimum_window(cubic->datagram_bytes);

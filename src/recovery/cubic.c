@@ -51,7 +51,8 @@ uint64_t tern_cubic_ticks(uint64_t duration_ns)
   return (duration_ns << TERN_CUBIC_TICK_BITS) / TERN_SECOND;
 }
 
-/* C * delta^3 in bytes. delta < 2^27: square >> 20 < 2^34, cube >> 20 < 2^41, * 65,535 * 2 < 2^58. */
+/* C * delta^3 in bytes. delta < 2^27: square >> 20 < 2^34, cube >> 20 < 2^41, * 65,535 * 2 <
+ * 2^58. */
 static uint64_t get_rise(uint64_t delta_ticks, uint64_t datagram_bytes)
 {
   uint64_t square = 0;

@@ -52,8 +52,8 @@ static inline tern_ecn tern_ecn_get_mark(const struct tern_ecn_route *route)
 void tern_ecn_on_sent(struct tern_ecn_route *route, struct tern_ecn_space *space);
 /* A packet that was sent with ECT(0) was declared lost. */
 void tern_ecn_on_lost(struct tern_ecn_route *route);
-/* A PTO expired: after two of them (three PTO periods, [rfc9000-13.4.2]) without an acknowledged mark,
- * marking stops, in case the marks are why nothing arrives. */
+/* A PTO expired: after two of them (three PTO periods, [rfc9000-13.4.2]) without an acknowledged
+ * mark, marking stops, in case the marks are why nothing arrives. */
 void tern_ecn_on_pto(struct tern_ecn_route *route);
 
 struct tern_ecn_ack {
@@ -65,9 +65,9 @@ struct tern_ecn_ack {
   bool is_largest_new; /* the frame raised the largest acknowledged number */
 };
 
-/* Judges an ACK frame; call for each frame that newly acknowledges something. Returns how much the CE
- * count grew (0 when failed or stale): a congestion signal. [rfc9000-13.4.2.1] frames that do not
- * raise the largest acknowledged number never fail validation and are not used. */
+/* Judges an ACK frame; call for each frame that newly acknowledges something. Returns how much
+ * the CE count grew (0 when failed or stale): a congestion signal. [rfc9000-13.4.2.1] frames that
+ * do not raise the largest acknowledged number never fail validation and are not used. */
 uint64_t tern_ecn_on_ack(struct tern_ecn_route *route, struct tern_ecn_space *space,
                          const struct tern_ecn_ack *ack);
 

@@ -45,8 +45,8 @@ struct tern_loss_scan tern_loss_begin(struct tern_loss *loss, const struct tern_
   return scan;
 }
 
-/* [rfc9002-6.1.1] sent packet_threshold packets before an acknowledged one. Numbers that were skipped
- * on purpose are no packets: A.10 notes that the comparison assumes there are none. */
+/* [rfc9002-6.1.1] sent packet_threshold packets before an acknowledged one. Numbers that were
+ * skipped on purpose are no packets: A.10 notes that the comparison assumes there are none. */
 static bool is_beyond_packets(const struct tern_loss *loss, const struct tern_sent *sent)
 {
   uint64_t distance = loss->largest_acked - loss->floor;
@@ -57,11 +57,23 @@ static bool is_beyond_packets(const struct tern_loss *loss, const struct tern_se
   return distance >= loss->packet_threshold;
 }
 
+/* An episode that stayed a loss takes one step of widening back. */
+static void narrow(struct tern_loss *loss)
+{
+  if (loss->episode_lost == 0 || loss->episode_spurious > 0)
+    return;
+  if (loss->packet_threshold > TERN_LOSS_PACKET_THRESHOLD)
+    loss->packet_threshold--;
+  if (loss->time_eighths > TERN_LOSS_TIME_EIGHTHS)
+    loss->time_eighths--;
+}
+
 static void declare(struct tern_loss *loss, const struct tern_sent_packet *packet, tern_time now)
 {
   if (packet->flags & TERN_SENT_ACK_ELICITING)
     tern_persistent_on_lost(&loss->persistent, packet->sent_time, packet->route);
   if (loss->episode_lost == 0 || packet->sent_time > loss->episode_time) {
+    narrow(loss);
     loss->episode_time = now;
     loss->episode_first = loss->floor;
     loss->episode_lost = 0;

@@ -5,9 +5,9 @@
  *                 largest_acked - n >= packet_threshold            (skipped numbers not counted)
  *              or sent(n) <= now - time_threshold * max(smoothed, latest)
  *
- * Numbers and send times both ascend, so both conditions are monotonic: the first packet that is not
- * lost ends the scan and gives loss_time. Everything below `floor` has been decided, so a packet is
- * looked at once, plus once per scan that stops at it.
+ * Numbers and send times both ascend, so both conditions are monotonic: the first packet that is
+ * not lost ends the scan and gives loss_time. Everything below `floor` has been decided, so a
+ * packet is looked at once, plus once per scan that stops at it.
  *
  *   tern_loss_on_acked(loss, largest)                 per ACK frame, when the ranges are processed
  *   scan = tern_loss_begin(loss, rtt, now);           after it, and when loss_time has come
@@ -61,8 +61,9 @@ struct tern_loss_scan tern_loss_begin(struct tern_loss *loss, const struct tern_
 /* The next packet to declare lost, in ascending order, or NULL. */
 struct tern_sent_packet *tern_loss_next(struct tern_loss *loss, const struct tern_sent *sent,
                                         struct tern_loss_scan *scan);
-/* A LOST packet was acknowledged after all: widens both thresholds within their bounds, and breaks a
- * stretch of persistent congestion. True if by now every packet of the last loss episode (a recovery
+/* A LOST packet was acknowledged after all: widens both thresholds within their bounds (each later
+ * episode without such a packet narrows them by a step), and breaks a stretch of persistent
+ * congestion. True if by now every packet of the last loss episode (a recovery
  * period of RFC 9002 7.3.2) proved to be delivered: tell the controller (on_spurious). */
 bool tern_loss_on_spurious(struct tern_loss *loss, uint64_t number);
 /* The route changed: thresholds go back to the RFC's values. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Integer arithmetic with a carried remainder, so that polling often loses no credit: the refill of two
- * halves of an interval is the refill of the whole. */
+/* Integer arithmetic with a carried remainder, so that polling often loses no credit: the refill
+ * of two halves of an interval is the refill of the whole. */
 #include "recovery/pacer.h"
 
 #define TERN_PACER_SECONDS_MAX                                                                     \

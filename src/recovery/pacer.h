@@ -6,8 +6,8 @@
  *   bytes sent <= burst_max + rate * (d + TERN_PACER_LATE_MAX_NS) + one datagram
  *
  * The first term is the bucket. The second allows for timers that fire late: a sender that was told
- * to wait until T and is asked again at T + late gets the credit of `late` on top of the bucket, up to
- * TERN_PACER_LATE_MAX_NS, or else a loop with 1 ms timers could never exceed burst_max per
+ * to wait until T and is asked again at T + late gets the credit of `late` on top of the bucket,
+ * up to TERN_PACER_LATE_MAX_NS, or else a loop with 1 ms timers could never exceed burst_max per
  * millisecond. A sender that had nothing to send gets no such credit: it was not late.
  *
  * Tokens may become negative (a probe or an ACK that must leave); the debt is paid before the next
@@ -52,8 +52,8 @@ tern_time tern_pacer_next(struct tern_pacer *pacer, tern_time now, uint64_t rate
 /* burst_max_bytes for a rate: about 1 ms of it, 2 to 64 datagrams. */
 uint64_t tern_pacer_burst_bytes(uint64_t rate, uint64_t datagram_bytes);
 
-/* [rfc9002-7.7] the rate when the controller gives none: N * window / smoothed_rtt bytes per second,
- * N = 2 in slow start, else 1.25. 0 (unpaced) if `smoothed_ns` is 0. */
+/* [rfc9002-7.7] the rate when the controller gives none: N * window / smoothed_rtt bytes per
+ * second, N = 2 in slow start, else 1.25. 0 (unpaced) if `smoothed_ns` is 0. */
 uint64_t tern_pacer_rate(uint64_t window_bytes, uint64_t smoothed_ns, bool is_in_slow_start);
 
 #endif

@@ -160,8 +160,8 @@ bool tern_pmtud_on_lost(struct tern_pmtud *pmtud, uint16_t bytes, tern_time now)
   pmtud->full_losses++;
   if (pmtud->full_losses < TERN_PMTUD_BLACK_HOLE)
     return false;
-  /* [rfc8899-4.3] black hole: the path no longer carries what it did. The new search begins with the
-   * maximum, so a path that only lost everything for a moment recovers with one probe. */
+  /* [rfc8899-4.3] black hole: the path no longer carries what it did. The new search begins with
+   * the maximum, so a path that only lost everything for a moment recovers with one probe. */
   pmtud->full_losses = 0;
   pmtud->plpmtu_bytes = pmtud->base_bytes;
   if (pmtud->state != TERN_PMTUD_DISABLED)

@@ -5,12 +5,14 @@
  *                                    ^                    |
  *                                    +---- black hole ----+   (plpmtu back to 1,200)
  *
- *   1,200 <= plpmtu < failed_bytes <= max + 1: everything up to plpmtu was acknowledged, failed_bytes
- *   was tried TERN_PMTUD_PROBES times and lost each time.
+ *   1,200 <= plpmtu < failed_bytes <= max + 1
  *
- * The first probe asks for the maximum, because most paths carry it; then the middle of what is left
- * until less than TERN_PMTUD_STEP_BYTES could be gained. QUIC Initials of 1,200 bytes have confirmed
- * the base, so there is no BASE state. One probe at a time. */
+ * Everything up to plpmtu was acknowledged; failed_bytes was tried TERN_PMTUD_PROBES times and lost
+ * each time.
+ *
+ * The first probe asks for the maximum, because most paths carry it; then the middle of what is
+ * left until less than TERN_PMTUD_STEP_BYTES could be gained. QUIC Initials of 1,200 bytes have
+ * confirmed the base, so there is no BASE state. One probe at a time. */
 #ifndef TERN_RECOVERY_PMTUD_H
 #define TERN_RECOVERY_PMTUD_H
 

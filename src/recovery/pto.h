@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The loss detection timer of a connection, as RFC 9002 A.8 sets it: the earliest loss time if there
- * is one, else the earliest probe timeout
+/* The loss detection timer of a connection, as RFC 9002 A.8 sets it: the earliest loss time if
+ * there is one, else the earliest probe timeout
  *
  *   pto(space) = last_ack_eliciting_time + (smoothed + max(4 * variation, 1 ms)
  *                + max_ack_delay for application data) * 2^count

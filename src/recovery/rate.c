@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The three hooks of draft-ietf-ccwg-bbr 4.1.2: snapshot at sending, choice of the newest packet at
- * acknowledgment, one sample per ACK frame. Names of the draft: C is struct tern_rate, P the packet's
- * snapshot, RS struct tern_rate_sample. */
+ * acknowledgment, one sample per ACK frame. Names of the draft: C is struct tern_rate, P the
+ * packet's snapshot, RS struct tern_rate_sample. */
 #include "recovery/rate.h"
 
 #include <string.h>

@@ -5,7 +5,8 @@
  *
  * Each packet carries a snapshot of what was delivered when it left. When it is acknowledged, the
  * difference between then and now is what the network delivered meanwhile; the longer of the two
- * intervals (first send to last send, ACK to ACK) keeps a burst of ACKs from looking like bandwidth.
+ * intervals (first send to last send, ACK to ACK) keeps a burst of ACKs from looking like
+ * bandwidth.
  *
  * Order per ACK frame: begin; on_acked for each newly acknowledged packet in flight; on_lost for
  * each lost one; generate once. */

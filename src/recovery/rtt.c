@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* RFC 9002 5.3 with the order of its appendix A.7: the variation uses the smoothed value from before
- * the sample. */
+/* RFC 9002 5.3 with the order of its appendix A.7: the variation uses the smoothed value from
+ * before the sample. */
 #include "recovery/rtt.h"
 
 void tern_rtt_init(struct tern_rtt *rtt, uint64_t initial_ns)

@@ -30,8 +30,8 @@ void tern_rtt_init(struct tern_rtt *rtt, uint64_t initial_ns);
 
 /* One sample: now minus the send time of the largest newly acknowledged packet. The caller keeps
  * [rfc9002-5.1]: only if the largest acknowledged is newly acknowledged and at least one newly
- * acknowledged packet elicits ACKs. `ack_delay_ns` is decoded from the frame (0 for Initial), and is
- * cut to `max_ack_delay_ns` once the handshake is confirmed. */
+ * acknowledged packet elicits ACKs. `ack_delay_ns` is decoded from the frame (0 for Initial), and
+ * is cut to `max_ack_delay_ns` once the handshake is confirmed. */
 void tern_rtt_on_sample(struct tern_rtt *rtt, uint64_t sample_ns, uint64_t ack_delay_ns,
                         uint64_t max_ack_delay_ns, bool is_confirmed);
 

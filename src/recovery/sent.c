@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Ring and record arena; the invariants are in the header.
  *
- * The arena is one array of chunks, linked by index, so that growing it moves no pointer that anyone
- * keeps. Free chunks form a list through `next`. */
+ * The arena is one array of chunks, linked by index, so that growing it moves no pointer that
+ * anyone keeps. Free chunks form a list through `next`. */
 #include "recovery/sent.h"
 
 #include <string.h>
@@ -347,6 +347,8 @@ struct tern_sent_cursor tern_sent_range_begin(const struct tern_sent *sent, stru
   cursor.end = range.end < sent->next ? range.end : sent->next;
   cursor.at = cursor.start;
   cursor.number = cursor.start;
+  cursor.has_given = false;
+  cursor.is_partial = false;
   return cursor;
 }
 

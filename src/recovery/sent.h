@@ -23,7 +23,8 @@
  *   if (tern_sent_check_range(sent, range) != TERN_SENT_ACK_VALID) -> PROTOCOL_VIOLATION
  *   cursor = tern_sent_range_begin(sent, range);
  *   while ((packet = tern_sent_range_next(sent, &cursor)) != NULL) {
- *     number is cursor.number; packet->state says OUTSTANDING (newly acknowledged) or LOST (spurious)
+ *     number is cursor.number; packet->state says OUTSTANDING (newly acknowledged) or LOST
+ *     (spurious)
  *     ... tell the producers of its records ...
  *     tern_sent_resolve(sent, packet, TERN_SENT_ACKED);
  *   }
@@ -42,9 +43,8 @@
 #define TERN_SENT_PACKETS_MIN 16         /* slots when the ring first allocates */
 #define TERN_SENT_PACKETS_MAX (1u << 18) /* slots | open answers NULL | 30 Gbit/s x 100 ms */
 #define TERN_SENT_RECORDS_MAX 255        /* records per packet | add_record answers NULL */
-#define TERN_SENT_ACK_ONLY_MAX                                                                     \
-  64                            /* unacknowledged packets that do not count in flight,
-                                               kept at the lower end of the ring | oldest forgotten */
+/* Unacknowledged packets that do not count in flight, kept at the lower end | oldest forgotten. */
+#define TERN_SENT_ACK_ONLY_MAX 64
 #define TERN_SENT_SKIPPED_MAX 4 /* skipped numbers remembered | oldest forgotten */
 
 /* One frame in a packet. The transport defines the kinds; 0 = none. */
@@ -146,8 +146,8 @@ struct tern_sent_args {
   uint64_t largest_acked; /* read if flags has TERN_SENT_HAS_ACK */
 };
 
-/* Makes the open packet count; its number is sent->next - 1 afterwards. In-flight bytes of the route
- * are the caller's: tern_inflight_on_sent. */
+/* Makes the open packet count; its number is sent->next - 1 afterwards. In-flight bytes of the
+ * route are the caller's: tern_inflight_on_sent. */
 void tern_sent_commit(struct tern_sent *sent, struct tern_sent_packet *packet,
                       const struct tern_sent_args *args);
 void tern_sent_abort(struct tern_sent *sent, struct tern_sent_packet *packet);
@@ -187,19 +187,30 @@ struct tern_sent_cursor {
   uint64_t start;
   uint64_t at;
   uint64_t end;
+  bool has_given;  /* a packet was returned and not yet looked at again */
+  bool is_partial; /* the caller left one of them unresolved: the range is no run */
 };
 
 /* Clamps `range` to the window. {sent->base, sent->next} walks everything. */
 struct tern_sent_cursor tern_sent_range_begin(const struct tern_sent *sent,
                                               struct tern_range range);
 
-/* Next OUTSTANDING or LOST packet of the range in ascending order, or NULL. Until NULL, resolve may
- * be called for the packet just returned, but nothing may be opened. */
+static inline bool tern_sent_is_open_fate(const struct tern_sent_packet *packet)
+{
+  return packet->state == TERN_SENT_OUTSTANDING || packet->state == TERN_SENT_LOST;
+}
+
+/* Next OUTSTANDING or LOST packet of the range in ascending order, or NULL. Until NULL, the packet
+ * just returned may be resolved or left as it is, but nothing may be opened. */
 static inline struct tern_sent_packet *tern_sent_range_next(struct tern_sent *sent,
                                                             struct tern_sent_cursor *cursor)
 {
   struct tern_sent_packet *packet;
 
+  if (cursor->has_given)
+    cursor->is_partial |=
+        tern_sent_is_open_fate(&sent->packets[cursor->number & (sent->capacity - 1)]);
+  cursor->has_given = false;
   while (cursor->at < cursor->end) {
     packet = &sent->packets[cursor->at & (sent->capacity - 1)];
     if (packet->state == TERN_SENT_ACKED && packet->run_end > cursor->at) {
@@ -207,10 +218,12 @@ static inline struct tern_sent_packet *tern_sent_range_next(struct tern_sent *se
       continue;
     }
     cursor->number = cursor->at++;
-    if (packet->state == TERN_SENT_OUTSTANDING || packet->state == TERN_SENT_LOST)
+    if (tern_sent_is_open_fate(packet)) {
+      cursor->has_given = true;
       return packet;
+    }
   }
-  packet = tern_sent_find(sent, cursor->start);
+  packet = cursor->is_partial ? NULL : tern_sent_find(sent, cursor->start);
   if (packet && packet->state == TERN_SENT_ACKED && packet->run_end < cursor->end)
     packet->run_end = cursor->end;
   return NULL;

@@ -394,6 +394,10 @@ static void take_events(struct tern_sim *sim)
       touch_all(sim);
       continue;
     }
+    if (event->link != NULL) {
+      tern_sim_depart(sim, event);
+      continue;
+    }
     struct tern_sim_node *node = event->to;
     if (node->inbox_count == TERN_SIM_BATCH_MAX)
       tern_sim_deliver(sim, node);
@@ -430,7 +434,8 @@ static bool step(struct tern_sim *sim, tern_time until)
     return false;
   tern_time at = next_instant(sim);
   if (at > until) {
-    sim->now = until > sim->now ? until : sim->now;
+    if (until > sim->now && until != TERN_TIME_NEVER)
+      sim->now = until;
     return false;
   }
   sim->now = at > sim->now ? at : sim->now;

@@ -112,7 +112,7 @@ struct tern_sim_datagram {
   size_t len;    /* may be changed, up to `capacity` */
   size_t capacity;
   uint8_t ecn;        /* may be changed */
-  tern_time delay_ns; /* 0; may be raised: enters the link as if sent so much later, out of order */
+  tern_time delay_ns; /* 0; may be raised: enters the link so much later */
   const struct tern_sim_node *from;
   const struct tern_sim_node *to;
   uint64_t index; /* counts what `from` sent to `to`, from 0 */

@@ -17,7 +17,10 @@ struct tern_sim_event {
   struct tern_sim_event *next_free;
   tern_sim_call *call; /* not NULL = a call */
   void *call_arg;
+  struct tern_sim_link *link; /* not NULL = the datagram is still to enter it */
   struct tern_sim_node *to;
+  size_t to_addr;         /* which of the node's addresses */
+  tern_addr target;       /* that one as it was when the datagram was sent */
   tern_datagram datagram; /* data = bytes */
   size_t capacity;
   uint8_t bytes[];
@@ -98,6 +101,8 @@ void tern_sim_give_event(struct tern_sim *sim, struct tern_sim_event *event);
 void tern_sim_transmit(struct tern_sim *sim, struct tern_sim_node *node, const tern_run *run,
                        size_t count);
 size_t tern_sim_run_count(const tern_run *run);
+/* Lets a datagram whose time to leave has come enter its link. Owns `event`. */
+void tern_sim_depart(struct tern_sim *sim, struct tern_sim_event *event);
 /* Hands the inbox over. */
 void tern_sim_deliver(struct tern_sim *sim, struct tern_sim_node *node);
 /* The node is to have a turn in this instant. */

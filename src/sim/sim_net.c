@@ -22,6 +22,7 @@ struct tern_sim_event *tern_sim_take_event(struct tern_sim *sim, size_t len)
   }
   event->next_free = NULL;
   event->call = NULL;
+  event->link = NULL;
   event->to = NULL;
   memset(&event->datagram, 0, sizeof(event->datagram));
   event->datagram.data = event->bytes;
@@ -141,19 +142,20 @@ static struct tern_sim_event *copy_event(struct tern_sim *sim, const struct tern
     return NULL;
   uint8_t *data = copy->datagram.data;
   copy->to = event->to;
+  copy->to_addr = event->to_addr;
+  copy->target = event->target;
   copy->datagram = event->datagram;
   copy->datagram.data = data;
   memcpy(data, event->datagram.data, event->datagram.len);
   return copy;
 }
 
-/* Owns `event`. */
-static void cross_link(struct tern_sim *sim, struct tern_sim_event *event,
-                       struct tern_sim_link *link, tern_time delay_ns)
+void tern_sim_depart(struct tern_sim *sim, struct tern_sim_event *event)
 {
   struct tern_sim_fate fate;
   tern_datagram *datagram = &event->datagram;
-  tern_sim_link_send(link, sim->now, datagram->len, datagram->ecn, &fate);
+  tern_sim_link_send(event->link, sim->now, datagram->len, datagram->ecn, &fate);
+  event->link = NULL;
   if (fate.copies == 0) {
     trace(sim, tern_sim_drop_name(fate.drop), datagram);
     tern_sim_give_event(sim, event);
@@ -164,9 +166,9 @@ static void cross_link(struct tern_sim *sim, struct tern_sim_event *event,
   struct tern_sim_event *copy = fate.copies > 1 ? copy_event(sim, event) : NULL;
   if (fate.is_corrupt)
     datagram->data[fate.corrupt_at] ^= fate.corrupt_mask;
-  put_on_way(sim, event, fate.arrive_at[0] + delay_ns);
+  put_on_way(sim, event, fate.arrive_at[0]);
   if (copy != NULL)
-    put_on_way(sim, copy, fate.arrive_at[1] + delay_ns);
+    put_on_way(sim, copy, fate.arrive_at[1]);
 }
 
 /* False if the filter took it. */
@@ -208,6 +210,8 @@ static void transmit_one(struct tern_sim *sim, const struct way *way, const tern
   if (bytes.len != 0)
     memcpy(event->datagram.data, bytes.data, bytes.len);
   event->to = way->hop->to;
+  event->to_addr = way->addr;
+  event->target = run->remote;
   event->datagram.ecn = run->ecn;
   event->datagram.local = way->hop->to->addrs[way->addr].inner;
   event->datagram.remote = way->source;
@@ -217,7 +221,11 @@ static void transmit_one(struct tern_sim *sim, const struct way *way, const tern
     tern_sim_give_event(sim, event);
     return;
   }
-  cross_link(sim, event, way->hop->link, delay_ns + way->wait_ns);
+  event->link = way->hop->link;
+  if (delay_ns + way->wait_ns == 0)
+    tern_sim_depart(sim, event);
+  else
+    put_on_way(sim, event, sim->now + delay_ns + way->wait_ns);
 }
 
 void tern_sim_transmit(struct tern_sim *sim, struct tern_sim_node *node, const tern_run *run,
@@ -273,26 +281,28 @@ static void note_delivery(struct tern_sim *sim, struct tern_sim_node *node,
     sim->tap(sim->tap_arg, node, datagram, sim->now);
 }
 
-/* True if the address the datagram was sent to still leads to the node: a rebinding may have come
- * between. The node's own view is in `local`, so look the public one up again. */
-static bool is_reachable(const struct tern_sim_node *node)
+/* False if the node crashed, or if a NAT rebinding came while the datagram was on its way. */
+static bool is_reachable(const struct tern_sim_event *event)
 {
-  return !node->is_dead;
+  const struct tern_sim_node *node = event->to;
+  return !node->is_dead && tern_addr_equal(&node->addrs[event->to_addr].outer, &event->target);
 }
 
 void tern_sim_deliver(struct tern_sim *sim, struct tern_sim_node *node)
 {
   tern_datagram batch[TERN_SIM_BATCH_MAX];
-  size_t count = node->inbox_count;
+  size_t held = node->inbox_count;
+  size_t count = 0;
   node->inbox_count = 0;
-  if (count == 0)
-    return;
-  for (size_t i = 0; i < count && is_reachable(node); i++) {
-    batch[i] = node->inbox[i]->datagram;
-    note_delivery(sim, node, &batch[i]);
+  for (size_t i = 0; i < held; i++) {
+    if (!is_reachable(node->inbox[i]))
+      continue;
+    batch[count] = node->inbox[i]->datagram;
+    note_delivery(sim, node, &batch[count]);
+    count++;
   }
-  if (is_reachable(node))
+  if (count != 0)
     node->host->receive(node->arg, batch, count, tern_sim_node_now(sim, node));
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; i < held; i++)
     tern_sim_give_event(sim, node->inbox[i]);
 }

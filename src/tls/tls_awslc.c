@@ -8,14 +8,12 @@
  * The library's memory is the process's, not the endpoint's: it has no allocator per object. */
 #include <string.h>
 
-#include <openssl/bio.h>
-#include <openssl/crypto.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include "tls/tls_backend.h"
+#include "tls/tls_pem.h"
 #include "wire/quic.h"
 
 struct awslc_tls {
@@ -43,124 +41,6 @@ const char *tern_tls_library(void)
 }
 
 /* ---- configuration ------------------------------------------------------------------------- */
-
-/* The library's last complaint; the queue is left empty. */
-static const char *take_library_error(void)
-{
-  uint32_t error = ERR_peek_last_error();
-  const char *text = error != 0 ? ERR_reason_error_string(error) : NULL;
-  ERR_clear_error();
-  return text != NULL ? text : "no reason given";
-}
-
-static tern_status refuse(char *why, size_t why_size, const char *what)
-{
-  tern_tls_explain(why, why_size, "%s: %s", what, take_library_error());
-  return TERN_TLS;
-}
-
-/* Never asks on a terminal for the password of a key. */
-static int refuse_password(char *buffer, int size, int is_writing, void *arg)
-{
-  (void)buffer;
-  (void)size;
-  (void)is_writing;
-  (void)arg;
-  return -1;
-}
-
-/* A blob in memory wins over a file. */
-static BIO *open_pem(tern_slice blob, const char *file)
-{
-  if (blob.len != 0)
-    return BIO_new_mem_buf(blob.data, (ossl_ssize_t)blob.len);
-  return BIO_new_file(file, "rb");
-}
-
-static bool load_chain(SSL_CTX *ctx, BIO *bio)
-{
-  X509 *leaf = PEM_read_bio_X509(bio, NULL, refuse_password, NULL);
-  bool is_ok = leaf != NULL && SSL_CTX_use_certificate(ctx, leaf) == 1;
-  X509_free(leaf);
-  while (is_ok) {
-    X509 *next = PEM_read_bio_X509(bio, NULL, refuse_password, NULL);
-    if (next == NULL)
-      break;
-    is_ok = SSL_CTX_add1_chain_cert(ctx, next) == 1;
-    X509_free(next);
-  }
-  return is_ok;
-}
-
-static bool load_key(SSL_CTX *ctx, BIO *bio)
-{
-  EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, refuse_password, NULL);
-  bool is_ok =
-      key != NULL && SSL_CTX_use_PrivateKey(ctx, key) == 1 && SSL_CTX_check_private_key(ctx) == 1;
-  EVP_PKEY_free(key);
-  return is_ok;
-}
-
-static bool load_roots(SSL_CTX *ctx, BIO *bio)
-{
-  size_t count = 0;
-  X509 *root;
-  while ((root = PEM_read_bio_X509(bio, NULL, refuse_password, NULL)) != NULL) {
-    if (X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), root) == 1)
-      count++;
-    X509_free(root);
-  }
-  return count != 0;
-}
-
-/* Runs `load` over a blob or file. */
-static tern_status load_pem(SSL_CTX *ctx, bool (*load)(SSL_CTX *, BIO *), tern_slice blob,
-                            const char *file, char *why, size_t why_size)
-{
-  BIO *bio = open_pem(blob, file);
-  bool is_ok = bio != NULL && load(ctx, bio);
-  BIO_free(bio);
-  if (!is_ok)
-    return refuse(why, why_size, blob.len != 0 ? "PEM data in memory" : file);
-  ERR_clear_error(); /* the end of a PEM file counts as an error there */
-  return TERN_OK;
-}
-
-static tern_status configure_server(SSL_CTX *ctx, const tern_tls_config *config, char *why,
-                                    size_t why_size)
-{
-  tern_status status =
-      load_pem(ctx, load_chain, config->cert_pem, config->cert_file, why, why_size);
-  if (status == TERN_OK)
-    status = load_pem(ctx, load_key, config->key_pem, config->key_file, why, why_size);
-  return status;
-}
-
-static tern_status load_system_roots(SSL_CTX *ctx, char *why, size_t why_size)
-{
-  for (size_t i = 0; tern_tls_root_files[i] != NULL; i++) {
-    if (load_pem(ctx, load_roots, tern_slice_of(NULL, 0), tern_tls_root_files[i], NULL, 0) ==
-        TERN_OK)
-      return TERN_OK;
-  }
-  tern_tls_explain(why, why_size,
-                   "no trusted roots found on this system: set ca_file (Debian: install "
-                   "ca-certificates)");
-  return TERN_TLS;
-}
-
-static tern_status configure_client(SSL_CTX *ctx, const tern_tls_config *config, char *why,
-                                    size_t why_size)
-{
-  if (config->insecure_no_verify) {
-    SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
-    return TERN_OK;
-  }
-  SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-  if (config->ca_pem.len == 0 && config->ca_file == NULL)
-    return load_system_roots(ctx, why, why_size);
-  return load_pem(ctx, load_roots, config->ca_pem, config->ca_file, why, why_size);
-}
 
 static int select_alpn(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *in,
                        unsigned in_len, void *arg)
@@ -202,12 +82,12 @@ static tern_status configure(struct awslc_tls *tls, const tern_tls_config *confi
   if (SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) != 1 ||
       SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 ||
       SSL_CTX_set_quic_method(ctx, quic_method()) != 1)
-    return refuse(why, why_size, "TLS 1.3 for QUIC");
+    return tern_tls_refuse(why, why_size, "TLS 1.3 for QUIC");
   if (!set_ciphers(ctx, config->ciphers))
-    return refuse(why, why_size, "ciphers");
+    return tern_tls_refuse(why, why_size, "ciphers");
   if (SSL_CTX_set1_groups_list(ctx, config->groups != NULL ? config->groups
                                                            : TERN_TLS_GROUPS_DEFAULT) != 1)
-    return refuse(why, why_size, "groups");
+    return tern_tls_refuse(why, why_size, "groups");
   /* No resumption yet: a ticket without a place to keep it is only bytes. */
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
@@ -216,11 +96,11 @@ static tern_status configure(struct awslc_tls *tls, const tern_tls_config *confi
     SSL_CTX_set_keylog_callback(ctx, log_key);
   if (config->is_server) {
     SSL_CTX_set_alpn_select_cb(ctx, select_alpn, &tls->base);
-    return configure_server(ctx, config, why, why_size);
+    return tern_tls_load_server(ctx, config, why, why_size);
   }
   if (SSL_CTX_set_alpn_protos(ctx, tls->base.alpn, (unsigned)tls->base.alpn_len) != 0)
-    return refuse(why, why_size, "alpn");
-  return configure_client(ctx, config, why, why_size);
+    return tern_tls_refuse(why, why_size, "alpn");
+  return tern_tls_load_client(ctx, config, why, why_size);
 }
 
 static void free_tls(struct tern_tls *base)
@@ -346,27 +226,6 @@ static void free_session(struct tern_tls_session *base)
   tern_alloc_give(alloc, session, sizeof *session);
 }
 
-/* Whom the certificate must name: an IP address literal is checked as such and, [rfc6066-3], MUST NOT be
- * sent as SNI. */
-static tern_status name_server(struct awslc_session *session, const char *name)
-{
-  X509_VERIFY_PARAM *param = SSL_get0_param(session->ssl);
-  bool verifies = ((struct awslc_tls *)session->base.tls)->verifies_peer;
-  if (name == NULL || name[0] == '\0')
-    return verifies ? TERN_INVALID : TERN_OK;
-  X509_VERIFY_PARAM *probe = X509_VERIFY_PARAM_new();
-  bool is_address = probe != NULL && X509_VERIFY_PARAM_set1_ip_asc(probe, name) == 1;
-  X509_VERIFY_PARAM_free(probe);
-  ERR_clear_error();
-  if (is_address)
-    return X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1 ? TERN_OK : TERN_NOMEM;
-  X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-  bool is_set = X509_VERIFY_PARAM_set1_host(param, name, strlen(name)) == 1 &&
-                SSL_set_tlsext_host_name(session->ssl, name) == 1;
-  ERR_clear_error();
-  return is_set ? TERN_OK : TERN_INVALID;
-}
-
 static tern_status start_ssl(struct awslc_session *session,
                              const struct tern_tls_session_args *args)
 {
@@ -382,7 +241,7 @@ static tern_status start_ssl(struct awslc_session *session,
     return TERN_OK;
   }
   SSL_set_connect_state(session->ssl);
-  return name_server(session, args->server_name);
+  return tern_tls_name_server(session->ssl, args->server_name, tls->verifies_peer);
 }
 
 static tern_status new_session(struct tern_tls *tls, const struct tern_tls_session_args *args,
@@ -412,7 +271,7 @@ static void release_session(struct tern_tls_session *base)
 static void explain_failure(struct awslc_session *session)
 {
   long verdict = SSL_get_verify_result(session->ssl);
-  const char *text = take_library_error();
+  const char *text = tern_tls_take_library_error();
   if (verdict != X509_V_OK)
     text = X509_verify_cert_error_string(verdict);
   tern_tls_push_alert(&session->base, TERN_ALERT_INTERNAL_ERROR, text);
@@ -480,7 +339,7 @@ static enum tern_tls_result refuse_data(struct awslc_session *session)
       ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) == SSL_R_EXCESSIVE_MESSAGE_SIZE;
   tern_tls_push_error(&session->base,
                       is_excess ? TERN_QUIC_CRYPTO_BUFFER_EXCEEDED : TERN_QUIC_PROTOCOL_VIOLATION,
-                      take_library_error());
+                      tern_tls_take_library_error());
   return TERN_TLS_FAILED;
 }
 

@@ -59,7 +59,7 @@ struct tern_pn_space *tern_conn_make_space(tern_conn *conn, enum tern_space_id i
 }
 
 /* What is still in flight leaves the route's account; nobody is told, nobody waits for it. */
-static void forget_in_flight(tern_conn *conn, struct tern_pn_space *space)
+void tern_conn_forget_in_flight(tern_conn *conn, struct tern_pn_space *space)
 {
   struct tern_range all = {space->sent.base, space->sent.next};
   struct tern_sent_cursor cursor = tern_sent_range_begin(&space->sent, all);
@@ -87,7 +87,7 @@ void tern_conn_drop_space(tern_conn *conn, enum tern_space_id id)
 
   if (*place == NULL)
     return;
-  forget_in_flight(conn, *place);
+  tern_conn_forget_in_flight(conn, *place);
   if (conn->news.ack.space == *place)
     conn->news.ack.has_acked = false;
   free_space(conn, *place);
@@ -369,6 +369,7 @@ void tern_conn_free(tern_conn *conn)
   for (uint8_t i = 0; i < conn->path.routes_count; i++)
     tern_alloc_give(&conn->alloc, conn->path.routes[i], sizeof(struct tern_route));
   tern_alloc_give(&conn->alloc, conn->server_name, conn->server_name_bytes);
+  tern_alloc_give(&conn->alloc, conn->token, conn->token_bytes);
   tern_alloc_deinit(&conn->alloc);
   tern_alloc_give(&endpoint->alloc, conn, sizeof *conn);
   endpoint->stats.conns_now--;

@@ -35,6 +35,7 @@
 #include "transport/stream.h"
 #include "transport/stream_set.h"
 #include "wire/frame_read.h"
+#include "wire/header.h"
 #include "wire/params.h"
 #include "wire/quic.h"
 
@@ -138,6 +139,7 @@ struct tern_conn {
   bool is_shutting_down;  /* graceful close: waits for the streams */
   bool has_peer_params;
   bool has_received;      /* a packet of the peer was opened: Version Negotiation is no more */
+  bool has_retry;         /* client: a Retry was followed; there is no second */
   bool wants_close;       /* a CONNECTION_CLOSE is due */
   bool is_half_open;      /* server: counted as such in the endpoint */
 
@@ -145,6 +147,9 @@ struct tern_conn {
   struct tern_cid original_dcid; /* the client's first choice */
   struct tern_cid first_scid;    /* ours, as sent in the first packets */
   struct tern_cid peer_scid;     /* the peer's first, checked against its parameters */
+  struct tern_cid retry_scid;    /* client: from the Retry */
+  uint8_t *token;                /* client: goes into every Initial, or NULL */
+  size_t token_bytes;
   char *server_name;             /* client: owned copy */
   size_t server_name_bytes;
 
@@ -200,6 +205,8 @@ void tern_conn_free_replayed(tern_conn *conn);
 /* Gives back what a connection that has ended does not need: all but keys, ids and the route. */
 void tern_conn_shed(tern_conn *conn);
 TERN_MUST_CHECK tern_status tern_conn_make_body(tern_conn *conn);
+/* What is in flight in a space leaves the route's account; its producers are not told. */
+void tern_conn_forget_in_flight(tern_conn *conn, struct tern_pn_space *space);
 /* Puts the connection on the list of those that settle visits. */
 void tern_conn_touch(tern_conn *conn);
 /* ... and on the list of those that may send. */
@@ -249,6 +256,10 @@ void tern_conn_start_tls(tern_conn *conn);
 /* Feeds the CRYPTO bytes that are in order and does what TLS says. */
 void tern_conn_drive_tls(tern_conn *conn, struct tern_pn_space *space);
 void tern_conn_on_confirmed(tern_conn *conn);
+
+/* ---- retry.c ---- */
+/* The server wants its token back first. False: to be ignored. */
+bool tern_conn_on_retry(tern_conn *conn, const struct tern_long_header *header, tern_slice packet);
 
 /* ---- recv.c ---- */
 /* A datagram's long-header packets, in order; the last may be a short one. */

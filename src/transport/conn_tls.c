@@ -113,8 +113,11 @@ static bool are_ids_true(const tern_conn *conn, const struct tern_params *params
     return false;
   if (conn->is_server)
     return true;
+  if (params->has_retry_scid != conn->has_retry ||
+      (conn->has_retry && !tern_cid_equal(&params->retry_scid, &conn->retry_scid)))
+    return false;
   return params->has_original_dcid &&
-         tern_cid_equal(&params->original_dcid, &conn->original_dcid) && !params->has_retry_scid;
+         tern_cid_equal(&params->original_dcid, &conn->original_dcid);
 }
 
 static void show_params(tern_conn *conn, const struct tern_params *params)

@@ -11,6 +11,9 @@
 #include "transport/conn.h"
 #include "wire/header.h"
 
+/* A lost packet is remembered so long, in case it was only late. */
+#define LOST_KEPT_PTOS 3
+
 /* ---- records -------------------------------------------------------------------------------- */
 
 static struct tern_stream *find_stream(tern_conn *conn, const struct tern_frame_record *record)
@@ -147,9 +150,10 @@ static void on_spurious(tern_conn *conn, struct tern_pn_space *space,
 {
   struct tern_route *route = conn->path.routes[packet->route];
 
-  tern_loss_on_spurious(&space->loss, number);
+  /* True when nothing of the last loss is left that was a loss. */
+  bool is_undone = tern_loss_on_spurious(&space->loss, number);
   conn->stats.spurious_losses++;
-  if (route->cc->on_spurious != NULL)
+  if (is_undone && route->cc->on_spurious != NULL)
     route->cc->on_spurious(route->cc_state, conn->endpoint->now);
   TERN_EVENT(&conn->endpoint->events, conn->id, spurious_loss, .space = (uint8_t)space->id,
              .number = number);
@@ -251,7 +255,11 @@ static void take_rtt_sample(tern_conn *conn, struct tern_pn_space *space,
   }
   tern_rtt_on_sample(&route->rtt, now - facts->largest_sent_time, delay_ns,
                      conn->peer_params.max_ack_delay_ms * TERN_MS, conn->is_confirmed);
-  tern_persistent_on_rtt_sample(&space->loss.persistent, now);
+  for (int i = 0; i < TERN_SPACES; i++) {
+    struct tern_pn_space *other = tern_conn_space(conn, (enum tern_space_id)i);
+    if (other != NULL)
+      tern_persistent_on_rtt_sample(&other->loss.persistent, now);
+  }
   conn->news.ack.has_rtt = true;
   TERN_EVENT(&conn->endpoint->events, conn->id, rtt_updated, .latest_ns = route->rtt.latest_ns,
              .smoothed_ns = route->rtt.smoothed_ns, .variation_ns = route->rtt.variation_ns,
@@ -401,12 +409,17 @@ static uint64_t detect_losses(tern_conn *conn, struct tern_pn_space *space)
 
 static uint64_t detect_all_losses(tern_conn *conn)
 {
+  uint64_t keep_ns = LOST_KEPT_PTOS * tern_conn_pto_ns(conn);
+  tern_time now = conn->endpoint->now;
   uint64_t lost_bytes = 0;
 
   for (int i = 0; i < TERN_SPACES; i++) {
     struct tern_pn_space *space = tern_conn_space(conn, (enum tern_space_id)i);
-    if (space != NULL && space->loss.has_acked)
-      lost_bytes += detect_losses(conn, space);
+    if (space == NULL || !space->loss.has_acked)
+      continue;
+    lost_bytes += detect_losses(conn, space);
+    if (now > keep_ns)
+      tern_sent_forget_lost(&space->sent, now - keep_ns);
   }
   return lost_bytes;
 }
@@ -536,6 +549,7 @@ static void on_pto(tern_conn *conn, const struct tern_pto_deadline *due)
   conn->anti_deadlock_since = conn->endpoint->now;
   space->probes = 2;
   space->wants_ping = true;
+  tern_ecn_on_pto(&tern_conn_route(conn)->ecn);
   /* [rfc9002-6.2.4] other spaces with data in flight may use the chance. */
   for (int i = 0; i < TERN_SPACES; i++) {
     struct tern_pn_space *other = tern_conn_space(conn, (enum tern_space_id)i);

@@ -28,8 +28,11 @@ static void write_header(struct tern_packer *packer, size_t pn_len)
                                        .version = conn->version,
                                        .dcid = dcid,
                                        .scid = tern_cid_slice(&conn->first_scid),
+                                       .token = {conn->token, conn->token_bytes},
                                        .pn = number,
                                        .pn_len = pn_len};
+  if (packer->type != TERN_PACKET_INITIAL)
+    args.token.len = 0;
   tern_header_write_long(&packer->writer, &args, &packer->length_at);
 }
 

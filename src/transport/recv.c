@@ -238,12 +238,13 @@ static void receive_long(tern_conn *conn, const tern_datagram *meta,
   struct in_packet in = {&item, NULL, meta, header->type};
   bool was_received = conn->has_received;
 
-  if (header->type == TERN_PACKET_RETRY) {
-    drop(conn, TERN_SPACE_INITIAL, header->packet_len, TERN_DROP_BAD_RETRY);
+  if (header->version != conn->version) {
+    drop(conn, TERN_SPACE_INITIAL, item.len, TERN_DROP_VERSION_MISMATCH);
     return;
   }
-  if (header->version != conn->version) {
-    drop(conn, tern_space_of(header->type), item.len, TERN_DROP_VERSION_MISMATCH);
+  if (header->type == TERN_PACKET_RETRY) {
+    if (!tern_conn_on_retry(conn, header, tern_slice_of(packet, header->packet_len)))
+      drop(conn, TERN_SPACE_INITIAL, header->packet_len, TERN_DROP_BAD_RETRY);
     return;
   }
   if (!check_scid(conn, header)) {

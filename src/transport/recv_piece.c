@@ -261,6 +261,10 @@ void tern_recv_list_join(struct tern_recv_list *to, struct tern_recv_list *from,
                          struct tern_alloc *alloc)
 {
   struct tern_recv_piece *head = from->head;
+  if (to->tail == NULL) {
+    tern_recv_list_move(to, from);
+    return;
+  }
   if (head->len <= TERN_RECV_JOIN_MAX &&
       (head->len <= room_of(to->tail) || grow_tail(to, alloc, head->len))) {
     append_bytes(to->tail, head->data, head->len);

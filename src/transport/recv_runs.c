@@ -81,6 +81,8 @@ static bool grow_runs(struct tern_stream_recv *recv)
 /* Takes the runs [from, to) out of the array; their blocks have moved elsewhere. */
 static void erase_runs(struct tern_stream_recv *recv, uint32_t from, uint32_t to)
 {
+  if (from == to)
+    return;
   memmove(&recv->runs[from], &recv->runs[to], (recv->runs_count - to) * sizeof *recv->runs);
   recv->runs_count = (uint16_t)(recv->runs_count - (to - from));
 }

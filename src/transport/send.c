@@ -582,12 +582,11 @@ static void close_round(struct send_round *round)
     wants_more |= can_send(conn, space) && wants_elicit(conn, space);
   }
   conn->pace_at = TERN_TIME_NEVER;
-  conn->is_app_limited = !wants_more;
-  if (!wants_more) {
-    if (can_elicit(round))
-      tern_rate_on_app_limited(&route->rate, route->in_flight.bytes);
+  conn->is_app_limited = !wants_more && can_elicit(round);
+  if (conn->is_app_limited)
+    tern_rate_on_app_limited(&route->rate, route->in_flight.bytes);
+  if (!wants_more)
     return;
-  }
   if (round->window_bytes >= round->datagram_bytes && round->pacer_bytes == 0) {
     uint64_t burst = tern_pacer_burst_bytes(rate, round->datagram_bytes);
     conn->pace_at = tern_pacer_next(&route->pacer, now, rate, burst / 2);

@@ -149,50 +149,50 @@ void tern_stream_recv_consume(struct tern_stream_recv *recv, size_t len)
   advance_state(recv);
 }
 
-/* A piece that the batch brought goes behind those that are kept already, joined with them where small.
- * `left` = bytes still to come, so that they find one block. */
-static bool keep_piece(struct tern_stream_recv *recv, struct tern_recv_list *kept,
-                       struct tern_recv_piece *piece, uint64_t left)
-{
-  uint64_t hint = tern_stream_recv_readable(recv) / 4;
-  if (piece->capacity != 0 && piece->len > TERN_RECV_JOIN_MAX) {
-    tern_recv_list_push(kept, piece);
-    return true;
-  }
-  if (!tern_recv_list_append(kept, recv->alloc, tern_slice_of(piece->data, piece->len),
-                             left > hint ? left : hint))
-    return false;
-  tern_recv_piece_drop(piece, recv->alloc);
-  return true;
-}
-
-/* Bytes of the borrowed pieces from `piece` to the next owned one. */
-static uint64_t count_borrowed(const struct tern_recv_piece *piece)
+/* How many bytes one block could take in from `piece` on: the borrowed ones up to the next owned one. If
+ * there is none, the next batch will probably go on here: some more. */
+static uint64_t choose_hint(const struct tern_stream_recv *recv,
+                            const struct tern_recv_piece *piece)
 {
   uint64_t bytes = 0;
   for (; piece != NULL && piece->capacity == 0 && bytes < TERN_RECV_BLOCK_MAX; piece = piece->next)
     bytes += piece->len;
-  return bytes;
+  uint64_t more = tern_stream_recv_readable(recv) / 4;
+  return piece == NULL && bytes < more ? more : bytes;
+}
+
+/* A piece that the batch brought goes behind those that are kept already. */
+static bool keep_piece(struct tern_stream_recv *recv, struct tern_recv_list *kept,
+                       struct tern_recv_piece *piece, uint64_t hint)
+{
+  if (piece->capacity != 0) {
+    struct tern_recv_list one = {piece, piece};
+    piece->prev = NULL;
+    piece->next = NULL;
+    tern_recv_list_join(kept, &one, recv->alloc);
+    return true;
+  }
+  return tern_recv_list_append(kept, recv->alloc, tern_slice_of(piece->data, piece->len), hint);
 }
 
 tern_status tern_stream_recv_keep(struct tern_stream_recv *recv)
 {
   struct tern_recv_list kept = recv->readable;
   struct tern_recv_piece *piece = tern_recv_list_split(&kept, recv->kept);
-  uint64_t left = 0;
+  uint64_t hint = 0;
   while (piece != NULL) {
     struct tern_recv_piece *next = piece->next;
-    if (left < piece->len)
-      left = count_borrowed(piece);
     uint64_t len = piece->len;
-    if (!keep_piece(recv, &kept, piece, left)) {
+    if (hint < len)
+      hint = choose_hint(recv, piece);
+    if (!keep_piece(recv, &kept, piece, hint)) {
       tern_recv_pieces_drop(piece, recv->alloc);
       recv->readable = kept;
       recv->is_stopped = true;
       drop_data(recv);
       return TERN_NOMEM;
     }
-    left -= len < left ? len : left;
+    hint -= len < hint ? len : hint;
     piece = next;
   }
   recv->readable = kept;

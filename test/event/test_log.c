@@ -38,6 +38,9 @@ static void test_lines(void **state)
   tern_event_subscriber subscriber = tern_log_subscriber(&log, TERN_EVENT_LEVEL_TRACE);
   tern_event_bus_init(&bus, &subscriber, 1);
 
+  bus.now = 0; /* not told yet: does not start the clock */
+  TERN_EVENT(&bus, 0, conn_state, .state = "new");
+  assert_string_equal(lines.last, "  0.000000 - conn_state new\n");
   bus.now = 5 * TERN_SECOND;
   TERN_EVENT(&bus, 0, io_feature, .feature = "gso", .is_on = true);
   assert_string_equal(lines.last, "  0.000000 - io_feature gso is_on\n");

@@ -2,6 +2,7 @@
 /* The QPACK interop set: what six encoders made of three sets of real header lists must decode to
  * them [rfc9204-4.5]; our own encoder's output must decode back at every table size; files that a
  * decoder has to refuse are refused. */
+#define _DEFAULT_SOURCE 1 /* mkdtemp, dirent */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

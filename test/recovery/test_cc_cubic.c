@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* CUBIC: integer curve against the formulas in doubles, the rules of RFC 9438 one by one, and a trace of
- * a lossy link that must not change. */
+/* CUBIC: integer curve against the formulas in doubles, the rules of RFC 9438 one by one, and a
+ * trace of a lossy link that must not change. */
 #include "recovery_test.h"
 
 #include <tern/cc.h>
@@ -233,7 +233,8 @@ static void test_shape(void **state)
   assert_true(window(&w) > 1200 * DATAGRAM);
 }
 
-/* [rfc9438-4.3] small windows grow like Reno with beta 0.7: alpha = 9/17 segment per round, then 1. */
+/* [rfc9438-4.3] small windows grow like Reno with beta 0.7: alpha = 9/17 segment per round, then
+ * 1. */
 static void test_reno_friendly(void **state)
 {
   struct world w;
@@ -275,7 +276,8 @@ static void test_target_bound(void **state)
   assert_true(window(&w) <= TERN_CC_WINDOW_MAX);
 }
 
-/* [rfc9438-4.7] a loss below the last W_max lowers W_max to 0.85 cwnd: the plateau comes earlier. */
+/* [rfc9438-4.7] a loss below the last W_max lowers W_max to 0.85 cwnd: the plateau comes
+ * earlier. */
 static void test_fast_convergence(void **state)
 {
   struct world w;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Loss detection: thresholds, timer, spurious losses, persistent congestion; and A.10 taken literally as
- * a model over random acknowledgments. */
+/* Loss detection: thresholds, timer, spurious losses, persistent congestion; and A.10 taken
+ * literally as a model over random acknowledgments. */
 #include "recovery_test.h"
 
 #include "recovery/loss.h"
@@ -201,6 +201,25 @@ static void test_partly_spurious(void **state)
   acknowledge(&w, 15, 16); /* more losses of the same period */
   assert_string_not_equal(detect(&w, 2001), "");
   assert_int_equal(acknowledge(&w, 1, 3), 0);
+  end(&w);
+}
+
+static void test_thresholds_narrow(void **state)
+{
+  struct world w;
+  (void)state;
+  begin(&w);
+  send_many(&w, 1000, 1000, 1);
+  w.loss.packet_threshold = 20;
+  w.loss.time_eighths = 12;
+  for (uint64_t i = 1; i <= 40; i++) { /* real losses, one episode each */
+    tern_time now = i * TERN_SECOND;
+    send_many(&w, 50, now, 1);
+    acknowledge(&w, w.sent.next - 1, w.sent.next);
+    detect(&w, now + 100);
+  }
+  assert_int_equal(w.loss.packet_threshold, TERN_LOSS_PACKET_THRESHOLD);
+  assert_int_equal(w.loss.time_eighths, TERN_LOSS_TIME_EIGHTHS);
   end(&w);
 }
 
@@ -417,17 +436,12 @@ static void test_against_pseudocode(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_packet_threshold),
-      cmocka_unit_test(test_time_threshold),
-      cmocka_unit_test(test_granularity),
-      cmocka_unit_test(test_not_in_flight),
-      cmocka_unit_test(test_skipped_numbers),
-      cmocka_unit_test(test_spurious),
-      cmocka_unit_test(test_partly_spurious),
-      cmocka_unit_test(test_rfc_example),
-      cmocka_unit_test(test_no_persistent_congestion),
-      cmocka_unit_test(test_stretch_ends),
-      cmocka_unit_test(test_against_pseudocode),
+      cmocka_unit_test(test_packet_threshold), cmocka_unit_test(test_time_threshold),
+      cmocka_unit_test(test_granularity),      cmocka_unit_test(test_not_in_flight),
+      cmocka_unit_test(test_skipped_numbers),  cmocka_unit_test(test_spurious),
+      cmocka_unit_test(test_partly_spurious),  cmocka_unit_test(test_thresholds_narrow),
+      cmocka_unit_test(test_rfc_example),      cmocka_unit_test(test_no_persistent_congestion),
+      cmocka_unit_test(test_stretch_ends),     cmocka_unit_test(test_against_pseudocode),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

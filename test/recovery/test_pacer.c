@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The pacer's inequality under random timers and rates, its exactness over time, and a loopback path. */
+/* The pacer's inequality under random timers and rates, its exactness over time, and a loopback
+ * path. */
 #include "recovery_test.h"
 
 #include "recovery/pacer.h"
@@ -140,8 +141,8 @@ static void test_exact_rate(void **state)
   }
 }
 
-/* Loopback: 50 us, 30 Gbit/s and a loop that wakes every 1 ms at best must not be held to a burst per
- * millisecond; with wake-ups by ACKs every 25 us the full rate passes. */
+/* Loopback: 50 us, 30 Gbit/s and a loop that wakes every 1 ms at best must not be held to a burst
+ * per millisecond; with wake-ups by ACKs every 25 us the full rate passes. */
 static void test_loopback(void **state)
 {
   static const struct {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The timer of RFC 9002 A.8: a table of situations, and the pseudocode itself as a model over random
- * facts. */
+/* The timer of RFC 9002 A.8: a table of situations, and the pseudocode itself as a model over
+ * random facts. */
 #include "recovery_test.h"
 
 #include "recovery/pto.h"

@@ -168,7 +168,8 @@ static void test_newest_wins(void **state)
   }
 }
 
-/* A link of 1,250 bytes per ms (10 Mbit/s) and 20 ms: every sample after the first round shows it. */
+/* A link of 1,250 bytes per ms (10 Mbit/s) and 20 ms: every sample after the first round shows
+ * it. */
 static void test_steady_link(void **state)
 {
   struct tern_rate rate;

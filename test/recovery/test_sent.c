@@ -255,6 +255,26 @@ static void test_runs_are_jumped(void **state)
   end(&w);
 }
 
+/* A walk that only looks leaves no run behind: what it passed is still found by the next. */
+static void test_looking_resolves_nothing(void **state)
+{
+  struct world w;
+  struct tern_sent_cursor cursor;
+  int count = 0;
+  (void)state;
+  begin(&w, 0);
+  for (int i = 0; i < 10; i++)
+    send_packet(&w, 1, DATA, 0);
+  acknowledge(&w, 3, 4);
+  for (int i = 0; i < 2; i++) {
+    cursor = tern_sent_range_begin(&w.sent, (struct tern_range){3, 10});
+    for (count = 0; tern_sent_range_next(&w.sent, &cursor) != NULL;)
+      count++;
+    assert_int_equal(count, 6);
+  }
+  end(&w);
+}
+
 /* No allocation per packet in the steady state. */
 static void test_steady_state(void **state)
 {
@@ -454,6 +474,7 @@ int main(void)
       cmocka_unit_test(test_losses_hold_little),
       cmocka_unit_test(test_trim_and_clear),
       cmocka_unit_test(test_runs_are_jumped),
+      cmocka_unit_test(test_looking_resolves_nothing),
       cmocka_unit_test(test_steady_state),
       cmocka_unit_test(test_no_memory),
       cmocka_unit_test(test_against_model),

@@ -47,6 +47,7 @@ struct tls_pair_args {
 /* The order of facts of AWS-LC, which tls_sim follows. */
 #define TLS_PAIR_CLIENT_TRACE "C0 T2 R2 P0 C2 T3 R3 D0 "
 #define TLS_PAIR_SERVER_TRACE "P0 C0 T2 C2 T3 R2 R3 D0 "
+#define TLS_PAIR_SERVER_TRACE_OPENSSL "P0 C0 T2 R2 C2 T3 R3 D0 "
 
 void tls_pair_init(struct tls_pair *pair, const struct tls_pair_args *args);
 /* Asserts that nothing is left allocated. */

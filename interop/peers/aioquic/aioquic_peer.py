@@ -23,7 +23,12 @@ from aioquic.asyncio import QuicConnectionProtocol, connect, serve
 from aioquic.h3.connection import H3_ALPN, H3Connection
 from aioquic.h3.events import DataReceived, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.events import ConnectionTerminated, ProtocolNegotiated, StreamReset
+from aioquic.quic.events import (
+    ConnectionTerminated,
+    ProtocolNegotiated,
+    StreamDataReceived,
+    StreamReset,
+)
 from aioquic.quic.logger import QuicFileLogger
 
 CONCURRENT = 20
@@ -43,6 +48,12 @@ def configuration(is_client):
         quic_logger=QuicFileLogger(logs) if logs else None,
         secrets_log_file=open(secrets, "a", encoding="ascii") if secrets else None,
     )
+
+
+def ends_stream(event):
+    """Whether that is a stream's end. aioquic's HTTP events do not tell when an
+    unknown frame (grease) is the last one."""
+    return isinstance(event, StreamDataReceived) and event.end_stream
 
 
 class Client(QuicConnectionProtocol):
@@ -92,16 +103,21 @@ class Client(QuicConnectionProtocol):
             self.waiting[event.stream_id].set_exception(OSError(f"reset {event.error_code:#x}"))
         for item in self.http.handle_event(event):
             self.on_http(item)
+        if ends_stream(event):
+            self.on_end(event.stream_id)
 
     def on_http(self, item):
-        """Keeps a status, writes data, ends the request at the stream's end."""
+        """Keeps a status, writes data."""
         if isinstance(item, HeadersReceived):
             self.status.setdefault(item.stream_id, int(dict(item.headers)[b":status"]))
         elif isinstance(item, DataReceived) and self.output.get(item.stream_id):
             self.output[item.stream_id].write(item.data)
-        future = self.waiting.get(item.stream_id)
-        if getattr(item, "stream_ended", False) and future and not future.done():
-            future.set_result(self.status[item.stream_id])
+
+    def on_end(self, stream):
+        """The answer is complete."""
+        future = self.waiting.get(stream)
+        if future and not future.done():
+            future.set_result(self.status[stream])
 
 
 async def run_client(client, args):
@@ -163,6 +179,8 @@ class Server(QuicConnectionProtocol):
                 self.on_headers(item)
             elif isinstance(item, DataReceived):
                 self.on_data(item)
+        if ends_stream(event) and event.stream_id in self.storing:
+            self.finish(event.stream_id)
 
     def on_headers(self, item):
         """Starts an upload or answers with a file."""
@@ -171,8 +189,6 @@ class Server(QuicConnectionProtocol):
         if head.get(b":method") in (b"PUT", b"POST"):
             path = os.path.join(self.uploads, name)
             self.storing[item.stream_id] = (open(path, "wb"), hashlib.sha256())
-            if item.stream_ended:
-                self.finish(item.stream_id)
             return
         path = os.path.join(self.files, head[b":path"].decode().split("?")[0].lstrip("/"))
         if ".." in path.split("/") or not os.path.isfile(path):
@@ -188,8 +204,6 @@ class Server(QuicConnectionProtocol):
         file, digest = self.storing[item.stream_id]
         file.write(item.data)
         digest.update(item.data)
-        if item.stream_ended:
-            self.finish(item.stream_id)
 
     def finish(self, stream):
         """An upload is complete: its SHA-256 is the answer."""

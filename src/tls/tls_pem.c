@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* Certificates, keys, roots and names, by the calls that AWS-LC and OpenSSL share. */
+#include "tls/tls_pem.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include "tls/tls_backend.h"
+
+/* Where the two libraries' types differ. */
+#if defined(OPENSSL_IS_AWSLC) || defined(OPENSSL_IS_BORINGSSL)
+typedef uint32_t library_error;
+typedef ossl_ssize_t blob_len;
+#else
+typedef unsigned long library_error;
+typedef int blob_len;
+#endif
+
+/* The library's last complaint; the queue is left empty. */
+const char *tern_tls_take_library_error(void)
+{
+  library_error error = ERR_peek_last_error();
+  const char *text = error != 0 ? ERR_reason_error_string(error) : NULL;
+  ERR_clear_error();
+  return text != NULL ? text : "no reason given";
+}
+
+tern_status tern_tls_refuse(char *why, size_t why_size, const char *what)
+{
+  tern_tls_explain(why, why_size, "%s: %s", what, tern_tls_take_library_error());
+  return TERN_TLS;
+}
+
+/* Never asks on a terminal for the password of a key. */
+static int refuse_password(char *buffer, int size, int is_writing, void *arg)
+{
+  (void)buffer;
+  (void)size;
+  (void)is_writing;
+  (void)arg;
+  return -1;
+}
+
+/* A blob in memory wins over a file. */
+static BIO *open_pem(tern_slice blob, const char *file)
+{
+  if (blob.len > INT_MAX)
+    return NULL;
+  if (blob.len != 0)
+    return BIO_new_mem_buf(blob.data, (blob_len)blob.len);
+  return BIO_new_file(file, "rb");
+}
+
+/* Reading stops at the end of the file, not at a certificate that cannot be read. */
+static bool is_at_end(void)
+{
+  library_error error = ERR_peek_last_error();
+  return ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
+}
+
+static bool load_chain(SSL_CTX *ctx, BIO *bio)
+{
+  X509 *leaf = PEM_read_bio_X509(bio, NULL, refuse_password, NULL);
+  bool is_ok = leaf != NULL && SSL_CTX_use_certificate(ctx, leaf) == 1;
+  X509_free(leaf);
+  while (is_ok) {
+    X509 *next = PEM_read_bio_X509(bio, NULL, refuse_password, NULL);
+    if (next == NULL)
+      return is_at_end();
+    is_ok = SSL_CTX_add1_chain_cert(ctx, next) == 1;
+    X509_free(next);
+  }
+  return is_ok;
+}
+
+static bool load_key(SSL_CTX *ctx, BIO *bio)
+{
+  EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, refuse_password, NULL);
+  bool is_ok =
+      key != NULL && SSL_CTX_use_PrivateKey(ctx, key) == 1 && SSL_CTX_check_private_key(ctx) == 1;
+  EVP_PKEY_free(key);
+  return is_ok;
+}
+
+static bool load_roots(SSL_CTX *ctx, BIO *bio)
+{
+  size_t count = 0;
+  X509 *root;
+  while ((root = PEM_read_bio_X509(bio, NULL, refuse_password, NULL)) != NULL) {
+    if (X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), root) == 1)
+      count++;
+    X509_free(root);
+  }
+  return count != 0 && is_at_end();
+}
+
+/* Runs `load` over a blob or file. */
+static tern_status load_pem(SSL_CTX *ctx, bool (*load)(SSL_CTX *, BIO *), tern_slice blob,
+                            const char *file, char *why, size_t why_size)
+{
+  BIO *bio = open_pem(blob, file);
+  bool is_ok = bio != NULL && load(ctx, bio);
+  BIO_free(bio);
+  if (!is_ok)
+    return tern_tls_refuse(why, why_size, blob.len != 0 ? "PEM data in memory" : file);
+  ERR_clear_error(); /* the end of a PEM file counts as an error there */
+  return TERN_OK;
+}
+
+tern_status tern_tls_load_server(SSL_CTX *ctx, const tern_tls_config *config, char *why,
+                                 size_t why_size)
+{
+  tern_status status =
+      load_pem(ctx, load_chain, config->cert_pem, config->cert_file, why, why_size);
+  if (status == TERN_OK)
+    status = load_pem(ctx, load_key, config->key_pem, config->key_file, why, why_size);
+  return status;
+}
+
+static tern_status load_system_roots(SSL_CTX *ctx, char *why, size_t why_size)
+{
+  for (size_t i = 0; tern_tls_root_files[i] != NULL; i++) {
+    if (load_pem(ctx, load_roots, tern_slice_of(NULL, 0), tern_tls_root_files[i], NULL, 0) ==
+        TERN_OK)
+      return TERN_OK;
+  }
+  tern_tls_explain(why, why_size,
+                   "no trusted roots found on this system: set ca_file (Debian: install "
+                   "ca-certificates)");
+  return TERN_TLS;
+}
+
+tern_status tern_tls_load_client(SSL_CTX *ctx, const tern_tls_config *config, char *why,
+                                 size_t why_size)
+{
+  if (config->insecure_no_verify) {
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
+    return TERN_OK;
+  }
+  SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+  if (config->ca_pem.len == 0 && config->ca_file == NULL)
+    return load_system_roots(ctx, why, why_size);
+  return load_pem(ctx, load_roots, config->ca_pem, config->ca_file, why, why_size);
+}
+
+/* Whom the certificate must name: an IP address literal is checked as such and, [rfc6066-3], MUST NOT be
+ * sent as SNI. */
+tern_status tern_tls_name_server(SSL *ssl, const char *name, bool verifies)
+{
+  X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+  if (name == NULL || name[0] == '\0')
+    return verifies ? TERN_INVALID : TERN_OK;
+  X509_VERIFY_PARAM *probe = X509_VERIFY_PARAM_new();
+  bool is_address = probe != NULL && X509_VERIFY_PARAM_set1_ip_asc(probe, name) == 1;
+  X509_VERIFY_PARAM_free(probe);
+  ERR_clear_error();
+  if (is_address)
+    return X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1 ? TERN_OK : TERN_NOMEM;
+  X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  bool is_set = X509_VERIFY_PARAM_set1_host(param, name, strlen(name)) == 1 &&
+                SSL_set_tlsext_host_name(ssl, name) == 1;
+  ERR_clear_error();
+  return is_set ? TERN_OK : TERN_INVALID;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* A client that is sent a Retry (RFC 9000 17.2.5.2): the same ClientHello again, to the new connection
+ * id, under the keys that go with it, with the token. Packet numbers go on where they were. */
+#include <string.h>
+
+#include "crypto/protect.h"
+#include "transport/conn.h"
+
+/* [rfc9000-17.2.5.2] only the first, only before any other packet, only with a token, and only if its
+ * tag shows that the sender has seen our Initial. */
+static bool is_acceptable(const tern_conn *conn, const struct tern_long_header *header,
+                          tern_slice packet)
+{
+  return !conn->is_server && !conn->has_retry && !conn->has_received &&
+         conn->state == TERN_CONN_HANDSHAKE && header->token.len != 0 &&
+         !tern_cid_is_slice(&conn->original_dcid, header->scid) &&
+         tern_retry_verify(conn->version, &conn->original_dcid, packet);
+}
+
+bool tern_conn_on_retry(tern_conn *conn, const struct tern_long_header *header, tern_slice packet)
+{
+  struct tern_pn_space *space = conn->initial;
+
+  if (space == NULL || !is_acceptable(conn, header, packet))
+    return false;
+  struct tern_cid new_cid = tern_cid_of(header->scid);
+  struct tern_keys *keys =
+      tern_keys_new_initial(&conn->alloc, conn->version, &new_cid, conn->is_server);
+  uint8_t *token = tern_alloc_take(&conn->alloc, header->token.len);
+  if (keys == NULL || token == NULL) {
+    tern_keys_free(keys);
+    tern_alloc_give(&conn->alloc, token, header->token.len);
+    return false;
+  }
+  memcpy(token, header->token.data, header->token.len);
+  conn->token = token;
+  conn->token_bytes = header->token.len;
+  tern_keys_free(space->keys);
+  space->keys = keys;
+  conn->has_retry = true;
+  conn->retry_scid = conn->peer_scid = new_cid;
+  tern_cid_remote_set_first(&conn->path.remote_ids, &new_cid);
+  tern_conn_forget_in_flight(conn, space);
+  tern_sent_clear(&space->sent);
+  tern_stream_send_rewind(&space->crypto_send);
+  tern_conn_make_due(conn);
+  tern_conn_touch(conn);
+  TERN_EVENT(&conn->endpoint->events, conn->id, retry_received,
+             .new_cid = tern_cid_slice(&conn->retry_scid), .token_bytes = conn->token_bytes);
+  return true;
+}
