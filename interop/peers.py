@@ -60,9 +60,13 @@ class Peer:
         """The command of a client; want holds output, upload, repeat, seconds."""
         raise NotImplementedError
 
-    def connections(self, log):
-        """How many connections a server's log shows, None where it does not tell."""
-        return len(set(re.findall(r"^.*\bport\W+(\d+)", log, re.M))) or None
+    # What a server's log shows of each request: the client's port.
+    port_pattern = r"^port (\d+)"
+
+    def seen(self, log):
+        """The connections and requests that a server's log shows, None if it shows none."""
+        ports = re.findall(self.port_pattern, log, re.M)
+        return {"connections": len(set(ports)), "requests": len(ports)}
 
     def check_client(self, want):
         """What a client's own record says is wrong with a run, or None."""
@@ -87,8 +91,8 @@ class Program(Peer):
                 command += [option, str(want[name])]
         return command + ["--max-time", str(want["seconds"])]
 
-    def connections(self, log):
-        return len(re.findall(r"^connection(?: |$)", log, re.M))
+    def seen(self, log):
+        return {"connections": len(re.findall(r"^connection(?: |$)", log, re.M))}
 
 
 class Tern(Program):
@@ -107,7 +111,7 @@ class Tern(Program):
         command = super().client(url, cacert, **want)
         return command + ["-X", "PUT"] if want.get("upload") else command
 
-    def connections(self, log):
+    def seen(self, log):
         return None
 
 
@@ -282,9 +286,9 @@ class Nginx(InTrixie, Peer):
             file.write(text)
         return self.enter("nginx", "-e", "stderr", "-c", path)
 
-    def connections(self, log):
+    def seen(self, log):
         with open(self.access, encoding="ascii") as file:
-            return super().connections(file.read())
+            return super().seen(file.read())
 
 
 HAPROXY = """
@@ -348,6 +352,7 @@ class Caddy(Peer):
     """Caddy: an older quic-go; uploads go through it to the origin."""
 
     name, stack, is_server = "caddy", "quic-go (Caddy)", True
+    port_pattern = r'"remote_port": ?"(\d+)"'
 
     def program(self):
         """The unpacked binary."""
@@ -370,8 +375,6 @@ class Caddy(Peer):
         home = f"HOME={self.place.run}"
         return ["env", home, self.program(), "run", "--adapter", "caddyfile", "--config", path]
 
-    def connections(self, log):
-        return len(set(re.findall(r'"remote_port": ?"(\d+)"', log))) or None
 
 
 def everyone(place):

@@ -68,8 +68,10 @@ class Matrix:
         label = f"{case.client.name} to {case.server.name}, {name}"
         try:
             case.run(name)
-        except cases.Failed as failure:
+        # Whatever goes wrong in a case is that case's failure, and the others still run.
+        except Exception as failure:  # pylint: disable=broad-exception-caught
             self.cell("FAIL")
+            failure = failure if isinstance(failure, cases.Failed) else repr(failure)
             self.failed.append(f"{label}: {failure}\n    {case.log.name}")
             return
         self.passed += 1

@@ -7,7 +7,8 @@ import tree
 
 # The only files of transport/ that know struct tern_conn. Everything else there is a part.
 SPINE = {
-    "endpoint", "stranger", "conn", "recv", "on_frame", "on_ack", "send", "packer", "close", "settle", "api"
+    "endpoint", "stranger", "conn", "recv", "on_frame", "on_ack", "send", "packer", "close", "settle", "api",
+    "retry"
 }
 CONN_HEADER = "transport/conn.h"
 
@@ -50,9 +51,8 @@ def check_include(path, folder, form, name):
     if form == "<":
         if name.startswith("tern/"):
             return "h3 is not below transport" if folder in MAY and folder == "transport" and name == "tern/h3.h" else None
-        if name.startswith("openssl/") and not re.search(r"_(awslc|openssl)\.[ch]$", path):
-            return "only the *_awslc and *_openssl files may include the TLS library" \
-                if folder in SANS_IO | {"io", "include", "examples"} else None
+        if name.startswith("openssl/") and folder in MAY and folder not in ("crypto", "tls"):
+            return "only crypto and tls may include the TLS library"
         if folder in SANS_IO and SYSTEM.match(name):
             return "the core is sans-IO: no system headers"
         if folder == "include" and SYSTEM.match(name):

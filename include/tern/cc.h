@@ -30,44 +30,44 @@ typedef struct tern_cc_rtt {
 
 /* A delivery-rate sample (draft-ietf-ccwg-bbr 4.1.2). `interval_ns` 0 = no valid sample. */
 typedef struct tern_cc_rate {
-  uint64_t delivered_bytes;     /* over `interval_ns` */
+  uint64_t delivered_bytes; /* over `interval_ns` */
   uint64_t interval_ns;
   uint64_t prior_delivered_bytes; /* connection's delivered count when the sampled packet left */
   uint64_t total_delivered_bytes; /* now */
-  uint64_t tx_in_flight_bytes;  /* in flight when the newest acknowledged packet left */
-  uint64_t lost_bytes;          /* lost since that packet left */
-  uint64_t rtt_ns;              /* of the newest acknowledged packet */
+  uint64_t tx_in_flight_bytes;    /* in flight when the newest acknowledged packet left */
+  uint64_t lost_bytes;            /* lost since that packet left */
+  uint64_t rtt_ns;                /* of the newest acknowledged packet */
   bool is_app_limited;
 } tern_cc_rate;
 
 typedef struct tern_cc_ack {
   tern_time now;
-  uint64_t acked_bytes;       /* newly acknowledged, in flight before */
-  uint64_t lost_bytes;        /* newly declared lost while this ACK was processed */
-  uint64_t in_flight_bytes;   /* after acked and lost were subtracted */
+  uint64_t acked_bytes;           /* newly acknowledged, in flight before */
+  uint64_t lost_bytes;            /* newly declared lost while this ACK was processed */
+  uint64_t in_flight_bytes;       /* after acked and lost were subtracted */
   uint64_t prior_in_flight_bytes; /* before */
-  tern_time newest_sent_time; /* when the newest newly acknowledged packet left */
-  uint64_t largest_acked;     /* its packet number */
-  uint64_t next_packet_number;/* next number to be sent: the end of the current round */
-  uint64_t ecn_ce_count;      /* newly reported CE marks */
-  bool is_app_limited;        /* the sender did not use the window it had */
+  tern_time newest_sent_time;     /* when the newest newly acknowledged packet left */
+  uint64_t largest_acked;         /* its packet number */
+  uint64_t next_packet_number;    /* next number to be sent: the end of the current round */
+  uint64_t ecn_ce_count;          /* newly reported CE marks */
+  bool is_app_limited;            /* the sender did not use the window it had */
   tern_cc_rtt rtt;
   tern_cc_rate rate;
 } tern_cc_ack;
 
 typedef struct tern_cc_congestion {
   tern_time now;
-  tern_time sent_time;       /* of the newest packet lost or marked: starts a recovery period only */
-  uint64_t lost_bytes;       /* if it left after the current period began (RFC 9002 7.3.1) */
-  uint64_t in_flight_bytes;  /* after the loss */
-  uint64_t largest_lost;     /* packet number */
+  tern_time sent_time;      /* of the newest packet lost or marked: starts a recovery period only */
+  uint64_t lost_bytes;      /* if it left after the current period began (RFC 9002 7.3.1) */
+  uint64_t in_flight_bytes; /* after the loss */
+  uint64_t largest_lost;    /* packet number */
   bool is_ecn;
 } tern_cc_congestion;
 
 struct tern_cc_ops {
-  size_t size;       /* sizeof(tern_cc_ops) */
-  uint32_t version;  /* TERN_CC_VERSION */
-  const char *name;  /* "cubic" */
+  size_t size;      /* sizeof(tern_cc_ops) */
+  uint32_t version; /* TERN_CC_VERSION */
+  const char *name; /* "cubic" */
 
   /* required */
   void (*init)(void *state, uint64_t datagram_bytes, tern_time now);
@@ -80,7 +80,7 @@ struct tern_cc_ops {
 
   /* optional, may be NULL */
   uint64_t (*pacing_rate)(const void *state, const tern_cc_rtt *rtt); /* bytes/s; 0 = derive */
-  void (*on_spurious)(void *state, tern_time now);       /* the last congestion event was no loss */
+  void (*on_spurious)(void *state, tern_time now); /* the last congestion event was no loss */
   void (*on_datagram_bytes)(void *state, uint64_t bytes); /* path MTU changed */
   uint64_t (*ssthresh_bytes)(const void *state);          /* for traces; UINT64_MAX = none yet */
   bool (*is_in_slow_start)(const void *state);

@@ -20,25 +20,29 @@ extern "C" {
 #define TERN_CAP_AMPLIFICATION 3 /* times bytes received | send waits | RFC 9000 8.1 */
 #endif
 #ifndef TERN_CAP_CRYPTO_BUFFER_EARLY
-#define TERN_CAP_CRYPTO_BUFFER_EARLY 8192 /* bytes held out of order per level before address \
+#define TERN_CAP_CRYPTO_BUFFER_EARLY                                                               \
+  8192 /* bytes held out of order per level before address \
                                            validation | CRYPTO_BUFFER_EXCEEDED | RFC 9000 7.5 */
 #endif
 #ifndef TERN_CAP_CRYPTO_BUFFER
 #define TERN_CAP_CRYPTO_BUFFER 65536 /* the same after it | CRYPTO_BUFFER_EXCEEDED | RFC 9000 7.5 */
 #endif
 #ifndef TERN_CAP_CRYPTO_TOTAL
-#define TERN_CAP_CRYPTO_TOTAL 262144 /* highest CRYPTO offset per level, for life | \
+#define TERN_CAP_CRYPTO_TOTAL                                                                      \
+  262144 /* highest CRYPTO offset per level, for life | \
                                       CRYPTO_BUFFER_EXCEEDED | RFC 9000 7.5 */
 #endif
 #ifndef TERN_CAP_PACKETS_BEFORE_KEYS
 #define TERN_CAP_PACKETS_BEFORE_KEYS 8 /* packets kept until keys come | dropped | RFC 9001 5.7 */
 #endif
 #ifndef TERN_CAP_ACK_RANGES
-#define TERN_CAP_ACK_RANGES 64 /* received ranges remembered per space | oldest forgotten | \
+#define TERN_CAP_ACK_RANGES                                                                        \
+  64 /* received ranges remembered per space | oldest forgotten | \
                                 RFC 9000 13.2.3 */
 #endif
 #ifndef TERN_CAP_STREAM_GAPS
-#define TERN_CAP_STREAM_GAPS 256 /* gaps per receiving stream | packet dropped unacknowledged | \
+#define TERN_CAP_STREAM_GAPS                                                                       \
+  256 /* gaps per receiving stream | packet dropped unacknowledged | \
                                   RFC 9000 21.6 */
 #endif
 #ifndef TERN_CAP_PATH_RESPONSES
@@ -48,58 +52,68 @@ extern "C" {
 #define TERN_CAP_ROUTES 4 /* 4-tuples per connection | packet on a new one ignored | RFC 9000 9.3 */
 #endif
 #ifndef TERN_CAP_ACTIVE_CIDS
-#define TERN_CAP_ACTIVE_CIDS 4 /* active_connection_id_limit we advertise and most we issue | \
+#define TERN_CAP_ACTIVE_CIDS                                                                       \
+  4 /* active_connection_id_limit we advertise and most we issue | \
                                 CONNECTION_ID_LIMIT_ERROR | RFC 9000 5.1.1 */
 #endif
 #ifndef TERN_CAP_RETIRING_CIDS
-#define TERN_CAP_RETIRING_CIDS 12 /* RETIRE_CONNECTION_ID not yet acknowledged | \
+#define TERN_CAP_RETIRING_CIDS                                                                     \
+  12 /* RETIRE_CONNECTION_ID not yet acknowledged | \
                                    CONNECTION_ID_LIMIT_ERROR | RFC 9000 5.1.2 */
 #endif
 #ifndef TERN_CAP_GLITCH_BURST
-#define TERN_CAP_GLITCH_BURST 10000 /* frames without progress in a burst | PROTOCOL_VIOLATION | \
+#define TERN_CAP_GLITCH_BURST                                                                      \
+  10000 /* frames without progress in a burst | PROTOCOL_VIOLATION | \
                                      RFC 9000 21.9 */
 #endif
 #ifndef TERN_CAP_GLITCH_RATE
 #define TERN_CAP_GLITCH_RATE 330 /* glitches forgiven per second | as above | RFC 9000 21.9 */
 #endif
 #ifndef TERN_CAP_H3_GLITCH_BURST
-#define TERN_CAP_H3_GLITCH_BURST 1000 /* useless HTTP/3 frames | H3_EXCESSIVE_LOAD | RFC 9114 10.5 \
+#define TERN_CAP_H3_GLITCH_BURST                                                                   \
+  1000 /* useless HTTP/3 frames | H3_EXCESSIVE_LOAD | RFC 9114 10.5 \
                                        */
 #endif
 #ifndef TERN_CAP_H3_GLITCH_RATE
 #define TERN_CAP_H3_GLITCH_RATE 33 /* forgiven per second | as above | RFC 9114 10.5 */
 #endif
 #ifndef TERN_CAP_FIELD_SECTION
-#define TERN_CAP_FIELD_SECTION 32768 /* decoded bytes of one field section, RFC 9114 4.2.2 sum | \
+#define TERN_CAP_FIELD_SECTION                                                                     \
+  32768 /* decoded bytes of one field section, RFC 9114 4.2.2 sum | \
                                       431 or H3_EXCESSIVE_LOAD | RFC 9114 10.5.1 */
 #endif
 #ifndef TERN_CAP_FIELD_NAME
 #define TERN_CAP_FIELD_NAME 256 /* bytes | H3_EXCESSIVE_LOAD | RFC 9204 7.4 */
 #endif
 #ifndef TERN_CAP_FIELD_VALUE
-#define TERN_CAP_FIELD_VALUE 65536 /* bytes, never allocated ahead | H3_EXCESSIVE_LOAD | RFC 9204 \
+#define TERN_CAP_FIELD_VALUE                                                                       \
+  65536 /* bytes, never allocated ahead | H3_EXCESSIVE_LOAD | RFC 9204 \
                                     7.4 */
 #endif
 #ifndef TERN_CAP_QPACK_BLOCKED_BYTES
-#define TERN_CAP_QPACK_BLOCKED_BYTES 65536 /* bytes held for blocked streams per connection | \
+#define TERN_CAP_QPACK_BLOCKED_BYTES                                                               \
+  65536 /* bytes held for blocked streams per connection | \
                                             H3_EXCESSIVE_LOAD | RFC 9204 2.1.2 */
 #endif
 #ifndef TERN_CAP_H3_SETTINGS
 #define TERN_CAP_H3_SETTINGS 256 /* bytes of a SETTINGS frame | H3_EXCESSIVE_LOAD | RFC 9114 10.5 */
 #endif
 #ifndef TERN_CAP_DATAGRAM_QUEUE
-#define TERN_CAP_DATAGRAM_QUEUE 64 /* DATAGRAM frames queued to send or to the application | oldest \
+#define TERN_CAP_DATAGRAM_QUEUE                                                                    \
+  64 /* DATAGRAM frames queued to send or to the application | oldest \
                                     dropped | RFC 9221 5 */
 #endif
 #ifndef TERN_CAP_STREAMS_QUEUED
 #define TERN_CAP_STREAMS_QUEUED 4096 /* our streams beyond the peer's limit | TERN_LIMIT | ours */
 #endif
 #ifndef TERN_CAP_HALF_OPEN_BYTES
-#define TERN_CAP_HALF_OPEN_BYTES 8388608 /* charged bytes of all unvalidated connections | Initial \
+#define TERN_CAP_HALF_OPEN_BYTES                                                                   \
+  8388608 /* charged bytes of all unvalidated connections | Initial \
                                           dropped | RFC 9000 8.1 */
 #endif
 #ifndef TERN_CAP_CONN_OVERHEAD
-#define TERN_CAP_CONN_OVERHEAD 262144 /* charged bytes of a connection beyond its windows and send \
+#define TERN_CAP_CONN_OVERHEAD                                                                     \
+  262144 /* charged bytes of a connection beyond its windows and send \
                                        buffers | PROTOCOL_VIOLATION in tests | ours */
 #endif
 
@@ -117,38 +131,39 @@ typedef struct tern_config {
   size_t size; /* set by tern_config_init; lets later versions add members at the end */
 
   /* What the application may replace. */
-  tern_alloc_ops alloc;                      /* default: malloc and free */
-  tern_random_ops random;                    /* no default in the core; the ready loop sets it */
-  tern_tls *server_tls;                      /* needed to accept connections, else NULL */
-  tern_tls *client_tls;                      /* needed to open connections, else NULL */
-  const tern_cc_ops *cc;                     /* default: CUBIC, RFC 9438 */
-  const tern_event_subscriber *subscribers;  /* array, may be NULL; must outlive the endpoint */
-  size_t subscribers_count;                  /* 0 to TERN_SUBSCRIBERS_MAX */
+  tern_alloc_ops alloc;                     /* default: malloc and free */
+  tern_random_ops random;                   /* no default in the core; the ready loop sets it */
+  tern_tls *server_tls;                     /* needed to accept connections, else NULL */
+  tern_tls *client_tls;                     /* needed to open connections, else NULL */
+  const tern_cc_ops *cc;                    /* default: CUBIC, RFC 9438 */
+  const tern_event_subscriber *subscribers; /* array, may be NULL; must outlive the endpoint */
+  size_t subscribers_count;                 /* 0 to TERN_SUBSCRIBERS_MAX */
 
   /* Transport parameters we advertise (RFC 9000 18.2). */
-  uint64_t idle_timeout_ms;      /* default 30,000; 0 = none, to 600,000 */
-  uint64_t stream_window_bytes;  /* first window of a stream; default 256 KiB; 1 KiB to 64 MiB */
-  uint64_t stream_window_max_bytes; /* windows tune themselves up to this; default 16 MiB; to 1 GiB */
-  uint64_t conn_window_bytes;    /* first window of a connection; default 512 KiB; 1 KiB to 64 MiB */
+  uint64_t idle_timeout_ms;     /* default 30,000; 0 = none, to 600,000 */
+  uint64_t stream_window_bytes; /* first window of a stream; default 256 KiB; 1 KiB to 64 MiB */
+  uint64_t
+      stream_window_max_bytes; /* windows tune themselves up to this; default 16 MiB; to 1 GiB */
+  uint64_t conn_window_bytes;  /* first window of a connection; default 512 KiB; 1 KiB to 64 MiB */
   uint64_t conn_window_max_bytes; /* default 24 MiB; to 1 GiB */
-  uint64_t streams_bidi_max;     /* peer's concurrent bidirectional streams; default 100; 0 to 2^16 */
-  uint64_t streams_uni_max;      /* default 100; 0 to 2^16 */
-  uint64_t ack_delay_max_ms;     /* default 25; 1 to 250 (RFC 9000 18.2 allows 2^14 - 1) */
+  uint64_t streams_bidi_max; /* peer's concurrent bidirectional streams; default 100; 0 to 2^16 */
+  uint64_t streams_uni_max;  /* default 100; 0 to 2^16 */
+  uint64_t ack_delay_max_ms; /* default 25; 1 to 250 (RFC 9000 18.2 allows 2^14 - 1) */
   uint64_t datagram_frame_max_bytes; /* RFC 9221; default 65,535; 0 = datagrams refused */
 
   /* Times and limits. */
   uint64_t handshake_timeout_ms; /* default 10,000; 100 to 600,000 */
   uint64_t keep_alive_ms;        /* PING after this silence; default 0 = never; to 600,000 */
   uint64_t initial_rtt_ms;       /* default 333 (RFC 9002 6.2.2); 1 to 5,000 */
-  uint64_t send_buffer_bytes;    /* copied, unacknowledged bytes per stream; default 1 MiB; 4 KiB up */
-  uint32_t conns_max;            /* default 1,000,000; 1 up */
-  uint16_t mtu_initial_bytes;    /* UDP payload; default 1,200; 1,200 to mtu_max_bytes */
-  uint16_t mtu_max_bytes;        /* probed up to this; default 1,452; 1,200 to 65,527 */
-  uint8_t cid_bytes;             /* length of the ids we issue; default 8; 4 to 20 */
-  bool pacing;                   /* default true */
-  bool ecn;                      /* default true: mark ECT(0) and validate (RFC 9000 13.4) */
-  bool grease;                   /* default true: reserved versions, frames and parameters */
-  uint8_t reset_key[32];         /* stateless reset key (RFC 9000 10.3.2); all zero = random */
+  uint64_t send_buffer_bytes; /* copied, unacknowledged bytes per stream; default 1 MiB; 4 KiB up */
+  uint32_t conns_max;         /* default 1,000,000; 1 up */
+  uint16_t mtu_initial_bytes; /* UDP payload; default 1,200; 1,200 to mtu_max_bytes */
+  uint16_t mtu_max_bytes;     /* probed up to this; default 1,452; 1,200 to 65,527 */
+  uint8_t cid_bytes;          /* length of the ids we issue; default 8; 4 to 20 */
+  bool pacing;                /* default true */
+  bool ecn;                   /* default true: mark ECT(0) and validate (RFC 9000 13.4) */
+  bool grease;                /* default true: reserved versions, frames and parameters */
+  uint8_t reset_key[32];      /* stateless reset key (RFC 9000 10.3.2); all zero = random */
 } tern_config;
 
 /* Fills `config` with the defaults. `size` is sizeof(tern_config) of the caller. */

@@ -52,10 +52,10 @@ typedef enum tern_error_kind {
 typedef struct tern_error {
   tern_error_kind kind;
   bool by_peer;
-  uint8_t tls_alert;    /* kind TLS */
-  uint8_t space;        /* packet number space it was seen in: 0 Initial, 1 Handshake, 2 data */
-  uint64_t code;        /* on the wire */
-  uint64_t frame_type;  /* 0 if unknown */
+  uint8_t tls_alert;   /* kind TLS */
+  uint8_t space;       /* packet number space it was seen in: 0 Initial, 1 Handshake, 2 data */
+  uint64_t code;       /* on the wire */
+  uint64_t frame_type; /* 0 if unknown */
   char reason[TERN_REASON_MAX]; /* what the closing side said, printable, NUL-terminated */
 } tern_error;
 
@@ -159,11 +159,11 @@ void tern_endpoint_set_server_tls(tern_endpoint *endpoint, tern_tls *tls);
 
 typedef struct tern_endpoint_stats {
   uint64_t datagrams_received, datagrams_sent, bytes_received, bytes_sent;
-  uint64_t packets_dropped;      /* all drop reasons together */
+  uint64_t packets_dropped; /* all drop reasons together */
   uint64_t conns_now, conns_half_open, conns_total;
   uint64_t version_negotiations_sent, retries_sent, resets_sent;
-  uint64_t heap_bytes_now;       /* charged to the endpoint and its connections */
-  uint64_t heap_takes;           /* calls to the allocator */
+  uint64_t heap_bytes_now; /* charged to the endpoint and its connections */
+  uint64_t heap_takes;     /* calls to the allocator */
 } tern_endpoint_stats;
 void tern_endpoint_get_stats(const tern_endpoint *endpoint, tern_endpoint_stats *stats);
 
@@ -188,8 +188,8 @@ typedef struct tern_conn_ops {
 
 typedef struct tern_connect_args {
   tern_addr remote;
-  tern_addr local;         /* family 0 = the system's choice */
-  const char *server_name; /* SNI and the name that the certificate must carry */
+  tern_addr local;          /* family 0 = the system's choice */
+  const char *server_name;  /* SNI and the name that the certificate must carry */
   const tern_conn_ops *ops; /* must outlive the connection */
   void *app;
 } tern_connect_args;
@@ -227,7 +227,7 @@ size_t tern_conn_get_datagram_max(const tern_conn *conn);
 
 typedef struct tern_conn_stats {
   uint64_t packets_sent, packets_received, packets_lost, packets_dropped;
-  uint64_t bytes_sent, bytes_received, bytes_lost; /* UDP payload */
+  uint64_t bytes_sent, bytes_received, bytes_lost;   /* UDP payload */
   uint64_t stream_bytes_sent, stream_bytes_received; /* without retransmissions; as delivered */
   uint64_t rtt_latest_ns, rtt_smoothed_ns, rtt_variation_ns, rtt_min_ns;
   uint64_t window_bytes, in_flight_bytes, ssthresh_bytes, pacing_rate; /* rate: bytes/s */

@@ -16,8 +16,8 @@ struct tern_alloc {
   struct tern_alloc *parent; /* may be NULL */
   uint64_t used_bytes;       /* charged now */
   uint64_t peak_bytes;
-  uint64_t cap_bytes;        /* UINT64_MAX = none */
-  uint64_t takes;            /* calls that succeeded: tests count allocations per packet by it */
+  uint64_t cap_bytes; /* UINT64_MAX = none */
+  uint64_t takes;     /* calls that succeeded: tests count allocations per packet by it */
 };
 
 /* malloc and free. */

@@ -41,7 +41,8 @@ void tern_qpack_dec_init(struct tern_qpack_dec *dec, struct tern_alloc *alloc,
 void tern_qpack_dec_deinit(struct tern_qpack_dec *dec);
 
 /* Bytes of the peer's encoder stream. 0, TERN_H3_QPACK_ENCODER_STREAM_ERROR, or
- * TERN_H3_INTERNAL_ERROR without memory. Sections that wait for at most table.inserts can go on. */
+ * TERN_H3_INTERNAL_ERROR without memory. Sections that wait for at most table.inserts can go on, and must be
+ * fed before other ones are, or they would count as blocked still. */
 uint64_t tern_qpack_dec_receive(struct tern_qpack_dec *dec, const uint8_t *data, size_t len);
 /* Writes an Insert Count Increment if insertions were not acknowledged yet [rfc9204-4.4.3]. */
 TERN_MUST_CHECK bool tern_qpack_dec_increment(struct tern_qpack_dec *dec);

@@ -433,7 +433,7 @@ static bool step(struct tern_sim *sim, tern_time until)
   if (sim->fault != NULL)
     return false;
   tern_time at = next_instant(sim);
-  if (at > until) {
+  if (at > until || at == TERN_TIME_NEVER) {
     if (until > sim->now && until != TERN_TIME_NEVER)
       sim->now = until;
     return false;

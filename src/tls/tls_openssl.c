@@ -69,6 +69,17 @@ static void log_key(const SSL *ssl, const char *line)
   tls->keylog(tls->keylog_arg, line);
 }
 
+/* The macro of OpenSSL's header casts const away, so the control is called with a copy. */
+static bool set_groups(SSL_CTX *ctx, const char *groups)
+{
+  char copy[256];
+  size_t len = strlen(groups);
+  if (len >= sizeof copy)
+    return false;
+  memcpy(copy, groups, len + 1);
+  return SSL_CTX_ctrl(ctx, SSL_CTRL_SET_GROUPS_LIST, 0, copy) == 1;
+}
+
 static tern_status configure(struct openssl_tls *tls, const tern_tls_config *config, char *why,
                              size_t why_size)
 {
@@ -81,7 +92,7 @@ static tern_status configure(struct openssl_tls *tls, const tern_tls_config *con
   if (!tern_tls_expand_ciphers(config->ciphers, ciphers) ||
       SSL_CTX_set_ciphersuites(ctx, ciphers) != 1)
     return tern_tls_refuse(why, why_size, "ciphers");
-  if (SSL_CTX_set1_groups_list(ctx, config->groups != NULL ? config->groups : GROUPS_DEFAULT) != 1)
+  if (!set_groups(ctx, config->groups != NULL ? config->groups : GROUPS_DEFAULT))
     return tern_tls_refuse(why, why_size, "groups");
   /* [rfc9001-8.4] MUST NOT use the middlebox compatibility mode. No resumption yet. */
   SSL_CTX_clear_options(ctx, SSL_OP_ENABLE_MIDDLEBOX_COMPAT);

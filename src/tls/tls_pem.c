@@ -150,22 +150,37 @@ tern_status tern_tls_load_client(SSL_CTX *ctx, const tern_tls_config *config, ch
   return load_pem(ctx, load_roots, config->ca_pem, config->ca_file, why, why_size);
 }
 
-/* Whom the certificate must name: an IP address literal is checked as such and, [rfc6066-3], MUST NOT be
- * sent as SNI. */
+/* [rfc6066-3] SNI has no trailing dot, and certificates have none. False: too long. */
+static bool strip_dot(const char *name, char out[256])
+{
+  size_t len = strlen(name);
+  if (len > 1 && name[len - 1] == '.')
+    len--;
+  if (len > 255)
+    return false;
+  memcpy(out, name, len);
+  out[len] = '\0';
+  return true;
+}
+
+/* An IP address literal is checked as such and, [rfc6066-3], MUST NOT be sent as SNI. */
 tern_status tern_tls_name_server(SSL *ssl, const char *name, bool verifies)
 {
   X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+  char host[256];
   if (name == NULL || name[0] == '\0')
     return verifies ? TERN_INVALID : TERN_OK;
+  if (!strip_dot(name, host))
+    return TERN_INVALID;
   X509_VERIFY_PARAM *probe = X509_VERIFY_PARAM_new();
-  bool is_address = probe != NULL && X509_VERIFY_PARAM_set1_ip_asc(probe, name) == 1;
+  bool is_address = probe != NULL && X509_VERIFY_PARAM_set1_ip_asc(probe, host) == 1;
   X509_VERIFY_PARAM_free(probe);
   ERR_clear_error();
   if (is_address)
-    return X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1 ? TERN_OK : TERN_NOMEM;
+    return X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1 ? TERN_OK : TERN_NOMEM;
   X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-  bool is_set = X509_VERIFY_PARAM_set1_host(param, name, strlen(name)) == 1 &&
-                SSL_set_tlsext_host_name(ssl, name) == 1;
+  bool is_set = X509_VERIFY_PARAM_set1_host(param, host, strlen(host)) == 1 &&
+                SSL_set_tlsext_host_name(ssl, host) == 1;
   ERR_clear_error();
   return is_set ? TERN_OK : TERN_INVALID;
 }

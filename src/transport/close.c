@@ -14,9 +14,9 @@
 /* [rfc9000-10.2] */
 #define END_PTOS 3
 
-static const char *const kind_names[] = {"none",    "transport",         "application", "tls",
-                                         "idle",    "handshake_timeout", "reset",       "version",
-                                         "refused", "local"};
+static const char *const kind_names[] = {
+    "none",  "transport", "application", "tls",  "idle", "handshake_timeout",
+    "reset", "version",   "refused",     "local"};
 
 static void set_reason(tern_error *error, tern_slice reason)
 {
@@ -38,13 +38,12 @@ static void enter(tern_conn *conn, enum tern_conn_state state, const tern_error 
   conn->close_answer_at = 1;
   tern_conn_touch(conn);
   tern_conn_make_due(conn);
-  TERN_EVENT(&conn->endpoint->events, conn->id, conn_closed, .kind = kind_names[error->kind],
-             .by_peer = error->by_peer, .code = error->code,
-             .code_name = error->kind == TERN_ERROR_TRANSPORT
-                              ? tern_transport_error_name(error->code)
-                              : NULL,
-             .frame = error->frame_type,
-             .reason = tern_slice_of(error->reason, strlen(error->reason)));
+  TERN_EVENT(
+      &conn->endpoint->events, conn->id, conn_closed, .kind = kind_names[error->kind],
+      .by_peer = error->by_peer, .code = error->code,
+      .code_name =
+          error->kind == TERN_ERROR_TRANSPORT ? tern_transport_error_name(error->code) : NULL,
+      .frame = error->frame_type, .reason = tern_slice_of(error->reason, strlen(error->reason)));
 }
 
 static tern_error make_error(tern_error_kind kind, uint64_t code, const char *reason)

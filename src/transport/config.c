@@ -27,7 +27,7 @@ struct knob {
 #define GIB (MIB * 1024)
 #define KNOB(name, type, normal, min, max, unit)                                                   \
   {                                                                                                \
-    #name, offsetof(tern_config, name), type, normal, min, max, unit                               \
+#name, offsetof(tern_config, name), type, normal, min, max, unit                               \
   }
 
 static const struct knob knobs[] = {

@@ -233,8 +233,8 @@ static tern_status fill_members(tern_conn *conn, const struct tern_conn_args *ar
   struct tern_pn_space *initial = tern_conn_make_space(conn, TERN_SPACE_INITIAL);
   if (initial == NULL)
     return TERN_NOMEM;
-  initial->keys = tern_keys_new_initial(&conn->alloc, args->version, &args->original_dcid,
-                                        args->is_server);
+  initial->keys =
+      tern_keys_new_initial(&conn->alloc, args->version, &args->original_dcid, args->is_server);
   initial->can_send = initial->can_receive = initial->keys != NULL;
   return initial->keys != NULL ? TERN_OK : TERN_NOMEM;
 }

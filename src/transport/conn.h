@@ -59,11 +59,11 @@ struct tern_pn_space {
   struct tern_ecn_space ecn;
   struct tern_stream_send crypto_send;
   struct tern_stream_recv crypto_recv;
-  bool has_ack_from;          /* an ACK frame was processed; its packet's number: */
-  uint64_t ack_from;          /* ACKs in older packets are ignored */
-  uint8_t probes;             /* packets that a PTO still allows beyond the window */
+  bool has_ack_from; /* an ACK frame was processed; its packet's number: */
+  uint64_t ack_from; /* ACKs in older packets are ignored */
+  uint8_t probes;    /* packets that a PTO still allows beyond the window */
   bool wants_ping;
-  uint64_t next_skip;         /* packet number that is left out next [rfc9000-21.4] */
+  uint64_t next_skip; /* packet number that is left out next [rfc9000-21.4] */
 };
 
 struct tern_path {
@@ -74,7 +74,9 @@ struct tern_path {
   struct tern_route *routes[TERN_CAP_ROUTES]; /* [active] is where data goes */
   uint8_t routes_count;
   uint8_t active;
+  uint8_t fallback; /* the last one that was validated */
 };
+#define TERN_ROUTE_NONE 0xff
 
 /* The id that packets of a route carry to the peer: in conn.c. */
 const struct tern_cid *tern_conn_peer_id(const tern_conn *conn, uint8_t route_index);
@@ -113,8 +115,8 @@ struct tern_ack_news {
 /* Work that settle owes the connection, gathered while a batch is parsed. */
 struct tern_conn_news {
   struct tern_ack_news ack; /* of the active route */
-  bool connected;       /* tell the application */
-  bool streams_bidi;    /* the peer raised a limit */
+  bool connected;           /* tell the application */
+  bool streams_bidi;        /* the peer raised a limit */
   bool streams_uni;
 };
 
@@ -131,17 +133,17 @@ struct tern_conn {
 
   enum tern_conn_state state;
   bool is_server;
-  bool is_confirmed;      /* [rfc9001-4.1.2] */
-  bool is_validated;      /* the peer's address is [rfc9000-8.1] */
-  bool is_told;           /* on_conn or on_connected was called */
+  bool is_confirmed; /* [rfc9001-4.1.2] */
+  bool is_validated; /* the peer's address is [rfc9000-8.1] */
+  bool is_told;      /* on_conn or on_connected was called */
   bool is_closed_told;
   bool wants_handshake_done;
-  bool is_shutting_down;  /* graceful close: waits for the streams */
+  bool is_shutting_down; /* graceful close: waits for the streams */
   bool has_peer_params;
-  bool has_received;      /* a packet of the peer was opened: Version Negotiation is no more */
-  bool has_retry;         /* client: a Retry was followed; there is no second */
-  bool wants_close;       /* a CONNECTION_CLOSE is due */
-  bool is_half_open;      /* server: counted as such in the endpoint */
+  bool has_received; /* a packet of the peer was opened: Version Negotiation is no more */
+  bool has_retry;    /* client: a Retry was followed; there is no second */
+  bool wants_close;  /* a CONNECTION_CLOSE is due */
+  bool is_half_open; /* server: counted as such in the endpoint */
 
   uint32_t version;
   struct tern_cid original_dcid; /* the client's first choice */
@@ -150,7 +152,7 @@ struct tern_conn {
   struct tern_cid retry_scid;    /* client: from the Retry */
   uint8_t *token;                /* client: goes into every Initial, or NULL */
   size_t token_bytes;
-  char *server_name;             /* client: owned copy */
+  char *server_name; /* client: owned copy */
   size_t server_name_bytes;
 
   struct tern_tls_session *tls;
@@ -163,24 +165,24 @@ struct tern_conn {
   struct tern_early_packet *replayed; /* opened in this batch; freed when it is settled */
   uint8_t early_count;
 
-  tern_error error;          /* why it ends; kind NONE while it lives */
+  tern_error error; /* why it ends; kind NONE while it lives */
   tern_time started_at;
   tern_time connected_at;
-  tern_time idle_from;       /* last packet received, or first eliciting one sent since */
-  bool idle_sent;            /* an eliciting packet was sent since the last one received */
-  tern_time keys_drop_at;    /* the previous key phase is forgotten; TERN_TIME_NEVER = none */
-  tern_time pace_at;         /* the pacer lets more out; TERN_TIME_NEVER = it holds nothing back */
-  tern_time end_at;          /* closing and draining end */
+  tern_time idle_from;    /* last packet received, or first eliciting one sent since */
+  bool idle_sent;         /* an eliciting packet was sent since the last one received */
+  tern_time keys_drop_at; /* the previous key phase is forgotten; TERN_TIME_NEVER = none */
+  tern_time pace_at;      /* the pacer lets more out; TERN_TIME_NEVER = it holds nothing back */
+  tern_time end_at;       /* closing and draining end */
   tern_time shutdown_at;
   uint64_t shutdown_code;
   uint32_t pto_count;
   tern_time anti_deadlock_since; /* see pto.h */
   bool has_handshake_ack;        /* client: the server has validated our address */
   bool is_app_limited;           /* the last send round ran out of data before the window */
-  uint32_t close_packets;    /* received while closing: answers back off */
+  uint32_t close_packets;        /* received while closing: answers back off */
   uint32_t close_answer_at;
 
-  uint64_t half_open_bytes;  /* what this connection adds to the endpoint's sum */
+  uint64_t half_open_bytes; /* what this connection adds to the endpoint's sum */
   struct tern_glitch glitches;
   struct tern_conn_news news;
   tern_conn_stats stats;
@@ -257,6 +259,19 @@ void tern_conn_start_tls(tern_conn *conn);
 void tern_conn_drive_tls(tern_conn *conn, struct tern_pn_space *space);
 void tern_conn_on_confirmed(tern_conn *conn);
 
+/* ---- migrate.c ---- */
+/* By the peer's address; TERN_ROUTE_NONE if there is none, or no room for another. */
+uint8_t tern_conn_find_route(const tern_conn *conn, const tern_addr *remote);
+uint8_t tern_conn_add_route(tern_conn *conn, const tern_datagram *meta);
+/* An authentic packet came by a route. */
+void tern_conn_on_route_packet(tern_conn *conn, uint8_t route_index, bool is_newest,
+                               bool is_probing);
+void tern_conn_on_route_validated(tern_conn *conn, uint8_t route_index);
+void tern_conn_on_routes_timer(tern_conn *conn);
+tern_time tern_conn_routes_deadline(const tern_conn *conn);
+/* Gives a route that has none a connection id of the peer's that was never used; in on_frame.c. */
+void tern_conn_use_fresh_id(tern_conn *conn, uint8_t route_index);
+
 /* ---- retry.c ---- */
 /* The server wants its token back first. False: to be ignored. */
 bool tern_conn_on_retry(tern_conn *conn, const struct tern_long_header *header, tern_slice packet);
@@ -287,7 +302,7 @@ struct tern_on_frame_args {
 enum tern_packet_fate { TERN_PACKET_KEEP, TERN_PACKET_IGNORE, TERN_PACKET_FATAL };
 struct tern_packet_facts {
   bool is_eliciting;
-  bool is_probing;      /* only probing frames so far */
+  bool is_probing; /* only probing frames so far */
   bool has_crypto;
 };
 enum tern_packet_fate tern_conn_on_frames(tern_conn *conn, const struct tern_on_frame_args *args,

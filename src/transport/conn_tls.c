@@ -116,16 +116,14 @@ static bool are_ids_true(const tern_conn *conn, const struct tern_params *params
   if (params->has_retry_scid != conn->has_retry ||
       (conn->has_retry && !tern_cid_equal(&params->retry_scid, &conn->retry_scid)))
     return false;
-  return params->has_original_dcid &&
-         tern_cid_equal(&params->original_dcid, &conn->original_dcid);
+  return params->has_original_dcid && tern_cid_equal(&params->original_dcid, &conn->original_dcid);
 }
 
 static void show_params(tern_conn *conn, const struct tern_params *params)
 {
   TERN_EVENT(&conn->endpoint->events, conn->id, params_received,
              .idle_timeout_ms = params->max_idle_timeout_ms,
-             .udp_payload_max = params->max_udp_payload_bytes,
-             .data_max = params->initial_max_data,
+             .udp_payload_max = params->max_udp_payload_bytes, .data_max = params->initial_max_data,
              .stream_bidi_local = params->initial_max_stream_data_bidi_local,
              .stream_bidi_remote = params->initial_max_stream_data_bidi_remote,
              .stream_uni = params->initial_max_stream_data_uni,
@@ -173,12 +171,11 @@ static void on_complete(tern_conn *conn)
   conn->connected_at = conn->endpoint->now;
   conn->stats.handshake_ns = conn->connected_at - conn->started_at;
   conn->news.connected = true;
-  TERN_EVENT(&conn->endpoint->events, conn->id, tls_complete,
-             .alpn = tern_tls_session_get_alpn(conn->tls),
-             .server_name = tern_tls_session_get_server_name(conn->tls),
-             .cipher = tern_tls_session_get_cipher(conn->tls),
-             .group = tern_tls_session_get_group(conn->tls),
-             .handshake_ns = conn->stats.handshake_ns);
+  TERN_EVENT(
+      &conn->endpoint->events, conn->id, tls_complete, .alpn = tern_tls_session_get_alpn(conn->tls),
+      .server_name = tern_tls_session_get_server_name(conn->tls),
+      .cipher = tern_tls_session_get_cipher(conn->tls),
+      .group = tern_tls_session_get_group(conn->tls), .handshake_ns = conn->stats.handshake_ns);
   if (conn->is_server) {
     /* [rfc9001-4.1.2] the server's handshake is confirmed when it is complete. */
     conn->wants_handshake_done = true;

@@ -77,7 +77,8 @@ tern_status tern_endpoint_new(tern_endpoint **out, const tern_config *config,
   endpoint->ops = ops;
   endpoint->app = app;
   endpoint->out.buffer = tern_alloc_take(&endpoint->alloc, TERN_OUT_BYTES);
-  endpoint->replies = tern_alloc_take(&endpoint->alloc, TERN_REPLIES_MAX * sizeof(struct tern_reply));
+  endpoint->replies =
+      tern_alloc_take(&endpoint->alloc, TERN_REPLIES_MAX * sizeof(struct tern_reply));
   if (endpoint->out.buffer == NULL || endpoint->replies == NULL) {
     tern_endpoint_free(endpoint);
     return TERN_NOMEM;

@@ -46,15 +46,15 @@
 struct tern_out_fill {
   const tern_source *source;
   tern_stream *stream;
-  uint64_t offset;     /* within the source */
-  uint8_t *frame;      /* the STREAM frame around the room ... */
+  uint64_t offset;    /* within the source */
+  uint8_t *frame;     /* the STREAM frame around the room ... */
   size_t frame_bytes; /* ... to blank it if the source fails: zeros are PADDING */
   uint64_t reset_code;
 };
 
 struct tern_out_run {
   tern_run run;
-  tern_conn *conn; /* NULL for replies and for connections gone meanwhile */
+  tern_conn *conn;       /* NULL for replies and for connections gone meanwhile */
   uint64_t first_number; /* data space: one packet a datagram, numbered from here ... */
   bool has_numbers;      /* ... if this is set; skipped numbers end a run */
   uint8_t route;
@@ -121,14 +121,14 @@ struct tern_endpoint {
   tern_endpoint_stats stats;
   bool is_draining;
   bool is_drained_told;
-  bool is_busy; /* inside receive, timeout, send or sent */
+  bool is_busy;    /* inside receive, timeout, send or sent */
   bool is_in_hook; /* inside a hook: nothing of the public face may be called */
   bool is_free_pending;
 };
 
 /* ---- endpoint.c ---- */
-TERN_MUST_CHECK tern_status tern_endpoint_add_id(tern_endpoint *endpoint, const struct tern_cid *cid,
-                                                 tern_conn *conn);
+TERN_MUST_CHECK tern_status tern_endpoint_add_id(tern_endpoint *endpoint,
+                                                 const struct tern_cid *cid, tern_conn *conn);
 /* Quiet if the id is not this connection's. */
 void tern_endpoint_remove_id(tern_endpoint *endpoint, const struct tern_cid *cid,
                              const tern_conn *conn);
@@ -137,8 +137,7 @@ void tern_endpoint_add_reset(tern_endpoint *endpoint, const uint8_t token[TERN_R
                              tern_conn *conn);
 /* Quiet if the token is not this connection's. */
 void tern_endpoint_remove_reset(tern_endpoint *endpoint,
-                                const uint8_t token[TERN_RESET_TOKEN_BYTES],
-                                const tern_conn *conn);
+                                const uint8_t token[TERN_RESET_TOKEN_BYTES], const tern_conn *conn);
 /* A fresh id of ours and its stateless reset token [rfc9000-10.3.2]. */
 void tern_endpoint_make_id(tern_endpoint *endpoint, struct tern_cid *cid,
                            uint8_t reset_token[TERN_RESET_TOKEN_BYTES]);

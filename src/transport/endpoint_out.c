@@ -98,8 +98,8 @@ const tern_run *tern_endpoint_send(tern_endpoint *endpoint, tern_time now)
     endpoint->now = now;
   endpoint->events.now = endpoint->now;
   endpoint->is_busy = true;
-  struct tern_out_run *run = out->runs_lent < out->runs_count ? get_run(out, out->runs_lent)
-                                                              : build(endpoint);
+  struct tern_out_run *run =
+      out->runs_lent < out->runs_count ? get_run(out, out->runs_lent) : build(endpoint);
   endpoint->is_busy = false;
   if (run == NULL)
     return NULL;

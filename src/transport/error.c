@@ -10,9 +10,10 @@ static int format_code(const tern_error *error, const char *who, char *text, siz
 {
   const char *name = tern_transport_error_name(error->code);
   const char *space = error->space < 3 ? space_names[error->space] : "?";
-  int len = name != NULL ? snprintf(text, size, "%s closed the connection with %s", who, name)
-                         : snprintf(text, size, "%s closed the connection with transport error 0x%llx",
-                                    who, (unsigned long long)error->code);
+  int len = name != NULL
+                ? snprintf(text, size, "%s closed the connection with %s", who, name)
+                : snprintf(text, size, "%s closed the connection with transport error 0x%llx", who,
+                           (unsigned long long)error->code);
   if (error->frame_type != 0 && len >= 0 && (size_t)len < size)
     len += snprintf(text + len, size - (size_t)len, " over frame 0x%llx in a %s packet",
                     (unsigned long long)error->frame_type, space);

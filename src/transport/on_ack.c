@@ -49,7 +49,8 @@ static void on_crypto_record(tern_conn *conn, struct tern_pn_space *space,
 }
 
 /* The kinds that name a stream, CRYPTO and ACK are the callers'. */
-static void on_control_record(tern_conn *conn, const struct tern_frame_record *record, bool is_acked)
+static void on_control_record(tern_conn *conn, const struct tern_frame_record *record,
+                              bool is_acked)
 {
   struct tern_conn_body *body = conn->body;
   struct tern_path *path = &conn->path;
@@ -171,7 +172,8 @@ static void on_packet_acked(tern_conn *conn, struct tern_pn_space *space,
     news->prior_in_flight_bytes = route->in_flight.bytes;
     tern_rate_begin(&news->rate);
   }
-  if (packet->flags & TERN_SENT_IN_FLIGHT) {
+  /* [rfc9000-9.4] what left by an older route says nothing about this one. */
+  if ((packet->flags & TERN_SENT_IN_FLIGHT) && packet->route == conn->path.active) {
     news->acked_bytes += packet->bytes;
     tern_rate_on_acked(&route->rate, &news->rate, packet, number, now);
   }
@@ -353,7 +355,7 @@ static void on_packet_lost(tern_conn *conn, struct tern_pn_space *space,
     tern_ecn_on_lost(&route->ecn);
   if (packet->flags & TERN_SENT_MTU_PROBE) {
     tern_pmtud_on_probe_lost(&route->pmtud, packet->bytes, now); /* [rfc9000-14.4] no congestion */
-  } else if (packet->flags & TERN_SENT_IN_FLIGHT) {
+  } else if ((packet->flags & TERN_SENT_IN_FLIGHT) && packet->route == conn->path.active) {
     if (tern_pmtud_on_lost(&route->pmtud, packet->bytes, now))
       tern_conn_on_mtu(conn, route);
     tern_rate_on_lost(&route->rate, packet->bytes);
@@ -429,14 +431,13 @@ static uint64_t detect_all_losses(tern_conn *conn)
 static void show_congestion(tern_conn *conn, struct tern_route *route)
 {
   const tern_cc_ops *cc = route->cc;
-  TERN_EVENT(&conn->endpoint->events, conn->id, congestion_state,
-             .state = cc->is_in_slow_start != NULL && cc->is_in_slow_start(route->cc_state)
-                          ? "slow_start"
-                          : "avoidance",
-             .window_bytes = cc->window_bytes(route->cc_state),
-             .in_flight_bytes = route->in_flight.bytes,
-             .ssthresh_bytes =
-                 cc->ssthresh_bytes != NULL ? cc->ssthresh_bytes(route->cc_state) : UINT64_MAX);
+  TERN_EVENT(
+      &conn->endpoint->events, conn->id, congestion_state,
+      .state = cc->is_in_slow_start != NULL && cc->is_in_slow_start(route->cc_state) ? "slow_start"
+                                                                                     : "avoidance",
+      .window_bytes = cc->window_bytes(route->cc_state), .in_flight_bytes = route->in_flight.bytes,
+      .ssthresh_bytes =
+          cc->ssthresh_bytes != NULL ? cc->ssthresh_bytes(route->cc_state) : UINT64_MAX);
 }
 
 static void tell_ecn(tern_conn *conn, struct tern_route *route, const struct tern_ack_news *news)
@@ -489,17 +490,15 @@ uint64_t tern_conn_pto_ns(const tern_conn *conn)
 static struct tern_pto_deadline get_deadline(const tern_conn *conn)
 {
   const struct tern_route *route = tern_conn_route(conn);
-  struct tern_pto_args args = {.rtt = &route->rtt,
-                               .max_ack_delay_ns = conn->peer_params.max_ack_delay_ms * TERN_MS,
-                               .count = conn->pto_count,
-                               .anti_deadlock_since = conn->anti_deadlock_since,
-                               .is_confirmed = conn->is_confirmed,
-                               .has_handshake_keys =
-                                   conn->handshake != NULL && conn->handshake->can_send,
-                               .is_peer_validated =
-                                   conn->is_server || conn->has_handshake_ack || conn->is_confirmed,
-                               .is_amplification_blocked =
-                                   conn->is_server && tern_route_budget(route) == 0};
+  struct tern_pto_args args = {
+      .rtt = &route->rtt,
+      .max_ack_delay_ns = conn->peer_params.max_ack_delay_ms * TERN_MS,
+      .count = conn->pto_count,
+      .anti_deadlock_since = conn->anti_deadlock_since,
+      .is_confirmed = conn->is_confirmed,
+      .has_handshake_keys = conn->handshake != NULL && conn->handshake->can_send,
+      .is_peer_validated = conn->is_server || conn->has_handshake_ack || conn->is_confirmed,
+      .is_amplification_blocked = conn->is_server && tern_route_budget(route) == 0};
   const struct tern_pn_space *spaces[TERN_SPACES] = {conn->initial, conn->handshake,
                                                      conn->path.data};
 

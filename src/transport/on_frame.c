@@ -224,7 +224,7 @@ static enum tern_packet_fate judge_cid(const struct on_frame *on, enum tern_cid_
 }
 
 /* The ids' reset tokens are known to the endpoint from the moment they are used. */
-static void use_fresh_id(tern_conn *conn, uint8_t route_index)
+void tern_conn_use_fresh_id(tern_conn *conn, uint8_t route_index)
 {
   const struct tern_cid_remote_entry *entry =
       tern_cid_remote_assign(&conn->path.remote_ids, route_index);
@@ -257,8 +257,7 @@ static enum tern_packet_fate on_new_connection_id(const struct on_frame *on)
   uint32_t routes_lost = 0;
 
   memcpy(args.reset_token, frame->u.new_connection_id.reset_token, sizeof args.reset_token);
-  enum tern_cid_result result =
-      tern_cid_remote_on_new(&conn->path.remote_ids, &args, &routes_lost);
+  enum tern_cid_result result = tern_cid_remote_on_new(&conn->path.remote_ids, &args, &routes_lost);
   if (result == TERN_CID_OK)
     TERN_EVENT(&conn->endpoint->events, conn->id, cid_issued, .by_peer = true,
                .sequence = args.sequence, .cid = tern_cid_slice(&frame->u.new_connection_id.cid));
@@ -266,7 +265,7 @@ static enum tern_packet_fate on_new_connection_id(const struct on_frame *on)
     renew_tokens(conn, &before);
   for (uint8_t i = 0; i < conn->path.routes_count; i++)
     if ((routes_lost >> i & 1) != 0)
-      use_fresh_id(conn, i);
+      tern_conn_use_fresh_id(conn, i);
   return judge_cid(on, result);
 }
 
@@ -301,8 +300,10 @@ static enum tern_packet_fate on_path_response(const struct on_frame *on)
 
   for (uint8_t i = 0; i < conn->path.routes_count; i++)
     if (tern_route_on_response(conn->path.routes[i], on->frame->u.path_response.data,
-                               conn->endpoint->now))
+                               conn->endpoint->now)) {
+      tern_conn_on_route_validated(conn, i);
       return TERN_PACKET_KEEP;
+    }
   return glitch(on);
 }
 
@@ -362,8 +363,7 @@ static enum tern_packet_fate dispatch(const struct on_frame *on)
   case TERN_FRAME_PING:
     return glitch(on);
   case TERN_FRAME_ACK:
-    return tern_conn_on_ack(on->conn, on->packet, on->frame) ? TERN_PACKET_KEEP
-                                                              : TERN_PACKET_FATAL;
+    return tern_conn_on_ack(on->conn, on->packet, on->frame) ? TERN_PACKET_KEEP : TERN_PACKET_FATAL;
   case TERN_FRAME_RESET_STREAM:
     return on_reset_stream(on);
   case TERN_FRAME_STOP_SENDING:

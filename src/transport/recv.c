@@ -17,9 +17,11 @@ struct in_packet {
   struct tern_pn_space *space;
   const tern_datagram *meta;
   enum tern_packet_type type;
+  uint8_t route_index; /* TERN_ROUTE_NONE: from an address without a route */
 };
 
-static void drop(tern_conn *conn, enum tern_space_id space, size_t bytes, enum tern_drop_reason reason)
+static void drop(tern_conn *conn, enum tern_space_id space, size_t bytes,
+                 enum tern_drop_reason reason)
 {
   conn->stats.packets_dropped++;
   tern_event_drop_packet(&conn->endpoint->events, conn->id, (uint8_t)space, bytes, reason);
@@ -86,8 +88,7 @@ static bool is_reset(tern_conn *conn, const struct in_packet *in)
                                    item->packet + item->len - TERN_RESET_TOKEN_BYTES);
 }
 
-static void on_not_opened(tern_conn *conn, const struct in_packet *in,
-                          enum tern_open_result result)
+static void on_not_opened(tern_conn *conn, const struct in_packet *in, enum tern_open_result result)
 {
   switch (result) {
   case TERN_OPEN_FAILED:
@@ -163,8 +164,7 @@ static void note_received(tern_conn *conn, const struct in_packet *in, bool is_e
   conn->idle_sent = false;
   conn->stats.packets_received++;
   conn->stats.bytes_received += in->item->len;
-  tern_acks_on_received(&space->acks, in->item->number, is_eliciting, (tern_ecn)in->meta->ecn,
-                        now);
+  tern_acks_on_received(&space->acks, in->item->number, is_eliciting, (tern_ecn)in->meta->ecn, now);
   tern_conn_touch(conn);
   TERN_EVENT(&conn->endpoint->events, conn->id, packet_received, .space = (uint8_t)space->id,
              .number = in->item->number, .bytes = in->item->len);
@@ -174,30 +174,48 @@ static void note_received(tern_conn *conn, const struct in_packet *in, bool is_e
 static void advance_handshake(tern_conn *conn, const struct in_packet *in)
 {
   if (conn->is_server && in->type == TERN_PACKET_HANDSHAKE) {
-    tern_conn_on_validated(conn); /* [rfc9000-8.1] */
+    tern_conn_on_validated(conn);                   /* [rfc9000-8.1] */
     tern_conn_drop_space(conn, TERN_SPACE_INITIAL); /* [rfc9001-4.9.1] */
   }
   if (conn->is_server && conn->state == TERN_CONN_CONNECTED && !conn->is_confirmed)
     tern_conn_on_confirmed(conn);
 }
 
-static void process(tern_conn *conn, const struct in_packet *in)
+/* [rfc9000-9] only an authentic packet makes a route, only a client may come from another address, and
+ * only once the handshake is confirmed. */
+static bool find_route(tern_conn *conn, struct in_packet *in)
+{
+  if (in->route_index != TERN_ROUTE_NONE)
+    return true;
+  if (conn->is_server && conn->is_confirmed)
+    in->route_index = tern_conn_add_route(conn, in->meta);
+  if (in->route_index == TERN_ROUTE_NONE) {
+    drop(conn, in->space->id, in->item->len, TERN_DROP_ADDRESS);
+    return false;
+  }
+  tern_route_on_datagram_received(conn->path.routes[in->route_index], in->item->len);
+  return true;
+}
+
+static void process(tern_conn *conn, struct in_packet *in)
 {
   struct tern_open_item *item = in->item;
   struct tern_packet_facts facts = {.is_probing = true};
 
-  if (!open_packet(conn, in))
+  if (!open_packet(conn, in) || !find_route(conn, in))
     return;
   struct tern_on_frame_args args = {.space = in->space,
                                     .packet_type = in->type,
                                     .number = item->number,
-                                    .route = tern_conn_route(conn),
-                                    .route_index = conn->path.active,
+                                    .route = conn->path.routes[in->route_index],
+                                    .route_index = in->route_index,
                                     .dcid = {item->packet + 1, conn->endpoint->config.cid_bytes}};
-  switch (tern_conn_on_frames(conn, &args, tern_slice_of(item->payload, item->payload_len),
-                              &facts)) {
+  switch (
+      tern_conn_on_frames(conn, &args, tern_slice_of(item->payload, item->payload_len), &facts)) {
   case TERN_PACKET_KEEP:
     note_received(conn, in, facts.is_eliciting);
+    tern_conn_on_route_packet(conn, in->route_index, in->space->acks.largest == item->number,
+                              facts.is_probing);
     break;
   case TERN_PACKET_IGNORE:
     drop(conn, in->space->id, item->len, TERN_DROP_GAPS);
@@ -232,10 +250,9 @@ static void learn_scid(tern_conn *conn, const struct tern_long_header *header)
 static void receive_long(tern_conn *conn, const tern_datagram *meta,
                          const struct tern_long_header *header, uint8_t *packet)
 {
-  struct tern_open_item item = {.packet = packet,
-                                .pn_at = (uint16_t)header->pn_offset,
-                                .len = (uint16_t)header->packet_len};
-  struct in_packet in = {&item, NULL, meta, header->type};
+  struct tern_open_item item = {
+      .packet = packet, .pn_at = (uint16_t)header->pn_offset, .len = (uint16_t)header->packet_len};
+  struct in_packet in = {&item, NULL, meta, header->type, conn->path.active};
   bool was_received = conn->has_received;
 
   if (header->version != conn->version) {
@@ -251,8 +268,8 @@ static void receive_long(tern_conn *conn, const tern_datagram *meta,
     drop(conn, tern_space_of(header->type), item.len, TERN_DROP_SCID_MISMATCH);
     return;
   }
-  in.space = header->type == TERN_PACKET_EARLY ? NULL
-                                               : tern_conn_space(conn, tern_space_of(header->type));
+  in.space =
+      header->type == TERN_PACKET_EARLY ? NULL : tern_conn_space(conn, tern_space_of(header->type));
   if (!can_open(conn, &in)) {
     on_no_keys(conn, &in);
     return;
@@ -272,8 +289,7 @@ static void on_version_negotiation(tern_conn *conn, struct tern_reader *reader, 
 {
   tern_slice versions;
 
-  if (conn->is_server || conn->has_received ||
-      !tern_version_negotiation_read(reader, &versions) ||
+  if (conn->is_server || conn->has_received || !tern_version_negotiation_read(reader, &versions) ||
       tern_version_negotiation_has(versions, conn->version)) {
     drop(conn, TERN_SPACE_INITIAL, len, TERN_DROP_STALE_VERSION_NEGOTIATION);
     return;
@@ -311,7 +327,7 @@ static void receive_one_short(tern_conn *conn, const tern_datagram *meta, uint8_
   struct tern_open_item item = {.packet = data,
                                 .pn_at = (uint16_t)(1 + conn->endpoint->config.cid_bytes),
                                 .len = (uint16_t)len};
-  struct in_packet in = {&item, conn->path.data, meta, TERN_PACKET_APP};
+  struct in_packet in = {&item, conn->path.data, meta, TERN_PACKET_APP, conn->path.active};
 
   if (!can_open(conn, &in)) {
     keep_early(conn, &in);
@@ -352,7 +368,8 @@ static bool has_keys_for_early(tern_conn *conn)
 }
 
 /* The coalesced packets of a datagram [rfc9000-12.2]. */
-void tern_conn_receive_packets(tern_conn *conn, const tern_datagram *meta, uint8_t *data, size_t len)
+void tern_conn_receive_packets(tern_conn *conn, const tern_datagram *meta, uint8_t *data,
+                               size_t len)
 {
   struct tern_reader reader = tern_reader_of(data, len);
   size_t cid_len = conn->endpoint->config.cid_bytes;
@@ -394,16 +411,11 @@ void tern_conn_receive_packets(tern_conn *conn, const tern_datagram *meta, uint8
   }
 }
 
-/* True if the datagram may be looked at: it counts for the route, and the connection lives. */
-static bool admit(tern_conn *conn, const tern_datagram *meta, size_t len)
+/* True if the datagram may be looked at: it counts for its route, and the connection lives. */
+static bool admit(tern_conn *conn, uint8_t route_index, size_t len)
 {
-  struct tern_route *route = tern_conn_route(conn);
-
-  if (!tern_addr_equal(&route->remote, &meta->remote)) {
-    drop(conn, TERN_SPACE_APP, len, TERN_DROP_ADDRESS);
-    return false;
-  }
-  tern_route_on_datagram_received(route, len);
+  if (route_index != TERN_ROUTE_NONE)
+    tern_route_on_datagram_received(conn->path.routes[route_index], len);
   if (tern_conn_is_open(conn))
     return true;
   if (conn->state == TERN_CONN_CLOSING)
@@ -426,7 +438,14 @@ static bool is_small_initial(const tern_conn *conn, const struct tern_in_datagra
 
 void tern_conn_receive(tern_conn *conn, const struct tern_in_datagram *datagram)
 {
-  if (!admit(conn, datagram->meta, datagram->len))
+  uint8_t route_index = tern_conn_find_route(conn, &datagram->meta->remote);
+
+  /* [rfc9000-9] nobody moves before the handshake is confirmed. */
+  if (route_index != conn->path.active) {
+    drop(conn, TERN_SPACE_APP, datagram->len, TERN_DROP_ADDRESS);
+    return;
+  }
+  if (!admit(conn, route_index, datagram->len))
     return;
   if (is_small_initial(conn, datagram)) {
     drop(conn, TERN_SPACE_INITIAL, datagram->len, TERN_DROP_INITIAL_TOO_SMALL);
@@ -442,14 +461,15 @@ void tern_conn_receive(tern_conn *conn, const struct tern_in_datagram *datagram)
 void tern_conn_receive_short(tern_conn *conn, struct tern_in *in)
 {
   struct tern_pn_space *space = conn->path.data;
-  struct in_packet packet = {NULL, space, NULL, TERN_PACKET_APP};
+  struct in_packet packet = {NULL, space, NULL, TERN_PACKET_APP, TERN_ROUTE_NONE};
 
   if (can_open(conn, &packet) && tern_conn_is_open(conn))
     tern_protect_unmask_run(space->keys, in->open, in->count);
   for (size_t i = 0; i < in->count; i++) {
     packet.item = &in->open[i];
     packet.meta = in->metas[i];
-    if (!admit(conn, packet.meta, packet.item->len))
+    packet.route_index = tern_conn_find_route(conn, &packet.meta->remote);
+    if (!admit(conn, packet.route_index, packet.item->len))
       continue;
     if (can_open(conn, &packet))
       process(conn, &packet);

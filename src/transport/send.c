@@ -11,14 +11,13 @@
 
 #include "transport/conn.h"
 #include "transport/packer.h"
+#include "transport/producers.h"
 #include "wire/frame_write.h"
-
-/* Nothing but ACKs for so many packets: a PING asks the peer for one [rfc9000-13.2.4]. */
-#define ACK_ONLY_PACKETS_MAX 20
 
 struct send_round {
   tern_conn *conn;
   struct tern_route *route;
+  uint8_t route_index;
   uint64_t window_bytes; /* what may elicit ACKs, from the controller */
   uint64_t pacer_bytes;  /* and from the pacer */
   uint64_t budget_bytes; /* of anything: anti-amplification */
@@ -27,6 +26,8 @@ struct send_round {
   bool wants_expansion;  /* or a path frame that should be */
   bool dropped_initial;  /* client: Initial keys are over once the run is sealed */
 };
+
+static uint8_t choose_route(const tern_conn *conn);
 
 /* ---- what there is to say ------------------------------------------------------------------------ */
 
@@ -90,309 +91,11 @@ bool tern_conn_wants_send(tern_conn *conn)
         wants_elicit(conn, space))
       return true;
   }
-  return tern_pmtud_wants_probe(&tern_conn_route(conn)->pmtud, conn->endpoint->now) != 0;
-}
-
-/* ---- producers, in their order ------------------------------------------------------------------- */
-
-static void write_ack(struct tern_packer *packer)
-{
-  struct tern_pn_space *space = packer->space;
-  struct tern_frame_record none = {0};
-  size_t count;
-
-  if (!tern_acks_wants_ride(&space->acks))
-    return;
-  const struct tern_range *ranges = tern_acks_get_ranges(&space->acks, &count);
-  const struct tern_acks_ecn *seen = tern_acks_get_ecn(&space->acks);
-  struct tern_ecn_counts ecn = {seen->ect0, seen->ect1, seen->ce};
-  uint64_t delay_us = tern_acks_get_delay_ns(&space->acks, packer->conn->endpoint->now) / 1000;
-  if (count == 0 ||
-      tern_frame_write_ack(&packer->writer, ranges, count,
-                           delay_us >> TERN_ACK_DELAY_EXPONENT_DEFAULT,
-                           tern_acks_has_ecn(&space->acks) ? &ecn : NULL) == 0)
-    return;
-  packer->flags |= TERN_SENT_HAS_ACK;
-  tern_packer_note(packer, TERN_FRAME_ACK, &none);
-}
-
-static void write_crypto(struct tern_packer *packer)
-{
-  struct tern_stream_send *send = &packer->space->crypto_send;
-  struct tern_frame_record record;
-  struct tern_send_range range;
-
-  while (tern_stream_send_next(send, UINT64_MAX, &range)) {
-    size_t len = tern_frame_write_crypto_header(&packer->writer, range.offset, (size_t)range.len);
-    if (len == 0)
-      return;
-    uint8_t *room = tern_write_room(&packer->writer, len);
-    range.len = len;
-    if (!tern_stream_send_copy(send, range.offset, len, room, NULL))
-      return; /* cannot be: CRYPTO data has no source that could refuse */
-    tern_stream_send_on_sent(send, &range, false, &record);
-    tern_packer_note(packer, TERN_FRAME_CRYPTO, &record);
-  }
-}
-
-static void write_ping(struct tern_packer *packer)
-{
-  struct tern_frame_record none = {0};
-
-  if (tern_writer_left(&packer->writer) == 0)
-    return;
-  packer->space->wants_ping = false;
-  tern_frame_write_ping(&packer->writer);
-  tern_packer_note(packer, TERN_FRAME_PING, &none);
-}
-
-static void write_path(struct tern_packer *packer, struct send_round *round)
-{
-  const tern_random_ops *random = &packer->conn->endpoint->config.random;
-  struct tern_route *route = packer->route;
-  struct tern_frame_record record = {0};
-  uint8_t data[TERN_PATH_DATA_BYTES];
-
-  while (tern_route_wants_response(route) &&
-         tern_route_write_response(route, &packer->writer, &record)) {
-    tern_packer_note(packer, TERN_FRAME_PATH_RESPONSE, &record);
-    round->wants_expansion = true;
-  }
-  if (!tern_route_wants_challenge(route))
-    return;
-  random->fill(random->arg, data, sizeof data);
-  if (!tern_route_write_challenge(route, data, &packer->writer, &record))
-    return;
-  record.slot = packer->route_index;
-  tern_packer_note(packer, TERN_FRAME_PATH_CHALLENGE, &record);
-  round->wants_expansion = true;
-}
-
-static void write_handshake_done(struct tern_packer *packer)
-{
-  struct tern_frame_record record = {.kind = TERN_RECORD_HANDSHAKE_DONE};
-
-  if (!packer->conn->wants_handshake_done || tern_writer_left(&packer->writer) == 0)
-    return;
-  tern_frame_write_handshake_done(&packer->writer);
-  packer->conn->wants_handshake_done = false;
-  tern_packer_note(packer, TERN_FRAME_HANDSHAKE_DONE, &record);
-}
-
-static enum tern_frame_kind get_frame_kind(const struct tern_frame_record *record)
-{
-  switch ((enum tern_record_kind)record->kind) {
-  case TERN_RECORD_RESET_STREAM:
-    return TERN_FRAME_RESET_STREAM;
-  case TERN_RECORD_STOP_SENDING:
-    return TERN_FRAME_STOP_SENDING;
-  case TERN_RECORD_MAX_STREAM_DATA:
-    return TERN_FRAME_MAX_STREAM_DATA;
-  case TERN_RECORD_STREAM_DATA_BLOCKED:
-    return TERN_FRAME_STREAM_DATA_BLOCKED;
-  case TERN_RECORD_MAX_STREAMS_BIDI:
-  case TERN_RECORD_MAX_STREAMS_UNI:
-    return TERN_FRAME_MAX_STREAMS;
-  case TERN_RECORD_STREAMS_BLOCKED_BIDI:
-  case TERN_RECORD_STREAMS_BLOCKED_UNI:
-    return TERN_FRAME_STREAMS_BLOCKED;
-  case TERN_RECORD_NONE:
-  case TERN_RECORD_ACK:
-  case TERN_RECORD_PING:
-  case TERN_RECORD_CRYPTO:
-  case TERN_RECORD_STREAM:
-  case TERN_RECORD_MAX_DATA:
-  case TERN_RECORD_DATA_BLOCKED:
-  case TERN_RECORD_NEW_CONNECTION_ID:
-  case TERN_RECORD_RETIRE_CONNECTION_ID:
-  case TERN_RECORD_NEW_TOKEN:
-  case TERN_RECORD_PATH_CHALLENGE:
-  case TERN_RECORD_PATH_RESPONSE:
-  case TERN_RECORD_HANDSHAKE_DONE:
-  case TERN_RECORD_CLOSE:
-  case TERN_RECORD_DATAGRAM:
-    break;
-  }
-  return TERN_FRAME_PING;
-}
-
-static void write_ids_and_limits(struct tern_packer *packer)
-{
-  struct tern_path *path = &packer->conn->path;
-  struct tern_conn_body *body = packer->conn->body;
-  struct tern_writer *writer = &packer->writer;
-  struct tern_frame_record record;
-
-  while (tern_cid_local_write(&path->local_ids, writer, &record))
-    tern_packer_note(packer, TERN_FRAME_NEW_CONNECTION_ID, &record);
-  while (tern_cid_remote_write(&path->remote_ids, writer, &record))
-    tern_packer_note(packer, TERN_FRAME_RETIRE_CONNECTION_ID, &record);
-  if (tern_flow_recv_write(&body->flow_recv, NULL, writer, &record))
-    tern_packer_note(packer, TERN_FRAME_MAX_DATA, &record);
-  if (tern_flow_send_write(&body->flow_send, NULL, writer, &record))
-    tern_packer_note(packer, TERN_FRAME_DATA_BLOCKED, &record);
-  while (tern_stream_set_write(&body->streams, writer, &record))
-    tern_packer_note(packer, get_frame_kind(&record), &record);
-}
-
-static void write_stream_control(struct tern_packer *packer)
-{
-  struct tern_conn_body *body = packer->conn->body;
-  struct tern_list_node *node;
-  struct tern_frame_record record;
-
-  while ((node = tern_list_first(&body->control)) != NULL) {
-    struct tern_stream *stream = TERN_CONTAINER_OF(node, tern_stream, control);
-    while (tern_stream_write_control(stream, &packer->writer, &record))
-      tern_packer_note(packer, get_frame_kind(&record), &record);
-    if (tern_stream_wants_control(stream))
-      return; /* no room: the next packet has */
-    tern_list_remove(node);
-  }
-}
-
-static void write_datagrams(struct tern_packer *packer, size_t datagram_bytes)
-{
-  struct tern_dgram *dgram = &packer->conn->body->dgram;
-  struct tern_frame_record record;
-
-  while (tern_dgram_wants(dgram)) {
-    if (tern_dgram_write(dgram, &packer->writer, &record)) {
-      tern_packer_note(packer, TERN_FRAME_DATAGRAM, &record);
-      continue;
-    }
-    /* It waits for a packet of its own, unless even that is too small now. */
-    size_t most = datagram_bytes - packer->header_bytes - TERN_AEAD_TAG_BYTES;
-    if (tern_frame_size_datagram(tern_dgram_next_len(dgram)) <= most)
-      return;
-    tern_dgram_drop_next(dgram);
-  }
-}
-
-/* ---- streams ------------------------------------------------------------------------------------- */
-
-/* The bytes of a STREAM frame: copied, or a room for a source to fill when the run is finished. False:
- * no place to note another room. */
-static bool place_bytes(struct tern_packer *packer, struct tern_stream *stream,
-                        const struct tern_send_range *range, uint8_t *frame)
-{
-  struct tern_out *out = &packer->conn->endpoint->out;
-  uint64_t offset = range->offset;
-  uint64_t left = range->len;
-  struct tern_send_piece piece;
-
-  while (left != 0) {
-    tern_stream_send_locate(&stream->send, offset, left, &piece);
-    uint8_t *room = tern_write_room(&packer->writer, (size_t)piece.len);
-    if (piece.data != NULL) {
-      memcpy(room, piece.data, (size_t)piece.len);
-    } else {
-      if (out->fills_count == TERN_RUN_FILLS_MAX)
-        return false;
-      out->fill_rooms[out->fills_count] = (tern_iov){room, (size_t)piece.len};
-      out->fills[out->fills_count++] =
-          (struct tern_out_fill){.source = piece.source,
-                                 .stream = stream,
-                                 .offset = piece.source_offset,
-                                 .frame = frame,
-                                 .frame_bytes = (size_t)(room + piece.len - frame),
-                                 .reset_code = piece.source->reset_code};
-    }
-    offset += piece.len;
-    left -= piece.len;
-  }
-  return true;
-}
-
-enum stream_step { STREAM_WROTE, STREAM_IDLE, STREAM_NO_ROOM };
-
-/* One STREAM frame of the stream whose turn it is. */
-static enum stream_step write_stream(struct tern_packer *packer, struct tern_stream *stream)
-{
-  struct tern_conn_body *body = packer->conn->body;
-  uint64_t credit = tern_stream_get_credit(stream, &body->flow_send);
-  struct tern_writer before = packer->writer;
-  struct tern_send_range range;
-  struct tern_frame_record record;
-  struct tern_stream_fit fit;
-
-  if (!tern_stream_send_next(&stream->send, credit, &range))
-    return STREAM_IDLE;
-  struct tern_stream_chunk chunk = {stream->id, range.offset, (size_t)range.len,
-                                    range.is_fin_possible};
-  if (!tern_frame_write_stream_header(&packer->writer, &chunk, &fit))
-    return STREAM_NO_ROOM;
-  range.len = fit.len;
-  if (!place_bytes(packer, stream, &range, before.at)) {
-    packer->writer = before;
-    return STREAM_NO_ROOM;
-  }
-  tern_stream_on_sent(stream, &body->flow_send, &range, fit.is_fin, &record);
-  record.slot = stream->slot;
-  record.generation = stream->generation;
-  if (!range.is_retransmit)
-    packer->conn->stats.stream_bytes_sent += range.len;
-  tern_packer_note(packer, TERN_FRAME_STREAM, &record);
-  tern_scheduler_on_served(&body->scheduler, stream, range.len);
-  return STREAM_WROTE;
-}
-
-static void write_streams(struct tern_packer *packer)
-{
-  struct tern_conn_body *body = packer->conn->body;
-  struct tern_stream *stream;
-
-  while ((stream = tern_scheduler_next(&body->scheduler)) != NULL) {
-    switch (write_stream(packer, stream)) {
-    case STREAM_WROTE:
-      if (!tern_stream_wants_send(stream, &body->flow_send))
-        tern_stream_update_places(stream);
-      break;
-    case STREAM_IDLE:
-      tern_scheduler_remove(&body->scheduler, stream);
-      tern_stream_update_places(stream);
-      break;
-    case STREAM_NO_ROOM:
-      return;
-    }
-  }
+  return choose_route(conn) != conn->path.active ||
+         tern_pmtud_wants_probe(&tern_conn_route(conn)->pmtud, conn->endpoint->now) != 0;
 }
 
 /* ---- a packet ------------------------------------------------------------------------------------ */
-
-static void write_data_frames(struct tern_packer *packer, struct send_round *round)
-{
-  write_path(packer, round);
-  write_handshake_done(packer);
-  if (packer->conn->body == NULL)
-    return;
-  write_ids_and_limits(packer);
-  write_stream_control(packer);
-  write_datagrams(packer, round->datagram_bytes);
-  write_streams(packer);
-}
-
-static void write_frames(struct tern_packer *packer, struct send_round *round)
-{
-  struct tern_pn_space *space = packer->space;
-  bool is_probe = space->probes != 0;
-
-  write_ack(packer);
-  if (!is_probe && !can_elicit(round))
-    return;
-  write_crypto(packer);
-  if (space->id == TERN_SPACE_APP)
-    write_data_frames(packer, round);
-  bool elicits = (packer->flags & TERN_SENT_ACK_ELICITING) != 0;
-  bool is_asking = space->sent.since_ack_eliciting >= ACK_ONLY_PACKETS_MAX;
-  if (!elicits && (is_probe || space->wants_ping || is_asking))
-    write_ping(packer);
-  if (!is_probe)
-    return;
-  packer->flags |= TERN_SENT_PTO_PROBE;
-  space->probes--;
-  space->wants_ping = false;
-}
 
 /* Returns the bytes of the packet, 0 if there was nothing to say. */
 static size_t build_packet(struct tern_packer *packer, struct send_round *round,
@@ -403,13 +106,15 @@ static size_t build_packet(struct tern_packer *packer, struct send_round *round,
   struct tern_packer_args args = {.conn = round->conn,
                                   .space = space,
                                   .type = types[space->id],
-                                  .route_index = round->conn->path.active,
+                                  .route_index = round->route_index,
                                   .data = data,
                                   .room = room};
 
+  struct tern_say say = {.can_elicit = can_elicit(round), .datagram_bytes = round->datagram_bytes};
   if (!tern_packer_open(packer, &args))
     return 0;
-  write_frames(packer, round);
+  tern_write_frames(packer, &say);
+  round->wants_expansion |= say.wants_expansion;
   if (tern_packer_is_empty(packer)) {
     tern_packer_abort(packer);
     return 0;
@@ -478,9 +183,9 @@ static bool write_close(tern_conn *conn, struct tern_packer *packer)
     /* [rfc9000-10.2.3] what the application says is not for Initial and Handshake packets. */
     if (is_app)
       reason.len = 0;
-    if (!tern_frame_write_connection_close(
-            &packer->writer, is_app ? TERN_QUIC_APPLICATION_ERROR : error->code,
-            error->frame_type, reason))
+    if (!tern_frame_write_connection_close(&packer->writer,
+                                           is_app ? TERN_QUIC_APPLICATION_ERROR : error->code,
+                                           error->frame_type, reason))
       return false;
   }
   tern_packer_note(packer, TERN_FRAME_CONNECTION_CLOSE, &none);
@@ -502,8 +207,8 @@ static size_t build_close(struct send_round *round, uint8_t *data, size_t room)
     struct tern_pn_space *space = tern_conn_space(conn, (enum tern_space_id)i);
     if (space == NULL || !space->can_send || (i == TERN_SPACE_APP && conn->connected_at == 0))
       continue;
-    struct tern_packer_args args = {conn, space, types[i], conn->path.active, data + len,
-                                    room - len};
+    struct tern_packer_args args = {conn,       space,     types[i], conn->path.active,
+                                    data + len, room - len};
     struct tern_packer next;
     if (!tern_packer_open(&next, &args))
       continue;
@@ -527,31 +232,72 @@ static size_t build_mtu_probe(struct send_round *round, uint8_t *data, size_t by
 {
   tern_conn *conn = round->conn;
   struct tern_packer packer;
-  struct tern_packer_args args = {conn,  conn->path.data, TERN_PACKET_APP, conn->path.active,
-                                  data, bytes};
+  struct tern_packer_args args = {conn, conn->path.data, TERN_PACKET_APP, conn->path.active, data,
+                                  bytes};
 
   if (!tern_packer_open(&packer, &args))
     return 0;
   packer.flags |= TERN_SENT_MTU_PROBE;
-  write_ping(&packer);
+  tern_write_ping(&packer);
   tern_frame_write_padding(&packer.writer, tern_writer_left(&packer.writer));
   size_t len = tern_packer_close(&packer);
   tern_pmtud_on_probe_sent(&round->route->pmtud, (uint16_t)len);
   return len;
 }
 
+/* A route that is not the active one only proves itself, or lets the peer prove itself. */
+static bool wants_path_packet(const tern_conn *conn, uint8_t route_index)
+{
+  const struct tern_route *route = conn->path.routes[route_index];
+
+  return route_index != conn->path.active && can_send(conn, conn->path.data) &&
+         (tern_route_wants_challenge(route) || tern_route_wants_response(route)) &&
+         tern_route_budget(route) >= TERN_INITIAL_DATAGRAM_MIN;
+}
+
+static uint8_t choose_route(const tern_conn *conn)
+{
+  for (uint8_t i = 0; i < conn->path.routes_count && tern_conn_is_open(conn); i++)
+    if (wants_path_packet(conn, i))
+      return i;
+  return conn->path.active;
+}
+
+static size_t build_path_packet(struct send_round *round, uint8_t *data)
+{
+  tern_conn *conn = round->conn;
+  struct tern_packer packer;
+  struct tern_packer_args args = {.conn = conn,
+                                  .space = conn->path.data,
+                                  .type = TERN_PACKET_APP,
+                                  .route_index = round->route_index,
+                                  .data = data,
+                                  .room = TERN_INITIAL_DATAGRAM_MIN};
+
+  if (!tern_packer_open(&packer, &args))
+    return 0;
+  struct tern_say say = {.datagram_bytes = round->datagram_bytes};
+  tern_write_path(&packer, &say);
+  /* [rfc9000-8.2.1] expanded, so that the path is known to carry QUIC's smallest datagram. */
+  tern_frame_write_padding(&packer.writer, tern_writer_left(&packer.writer));
+  size_t len = tern_packer_close(&packer);
+  tern_route_on_challenge_sent(round->route, len, conn->endpoint->now);
+  tern_route_on_datagram_sent(round->route, len);
+  return len;
+}
+
 /* ---- a run --------------------------------------------------------------------------------------- */
 
-static void open_round(struct send_round *round, tern_conn *conn)
+static void open_round(struct send_round *round, tern_conn *conn, uint8_t route_index)
 {
-  struct tern_route *route = tern_conn_route(conn);
+  struct tern_route *route = conn->path.routes[route_index];
   tern_time now = conn->endpoint->now;
   uint64_t window = route->cc->window_bytes(route->cc_state);
   uint64_t in_flight = route->in_flight.bytes;
   tern_cc_rtt rtt = tern_rtt_get_cc(&route->rtt);
   uint64_t rate = 0;
 
-  *round = (struct send_round){.conn = conn, .route = route};
+  *round = (struct send_round){.conn = conn, .route = route, .route_index = route_index};
   round->datagram_bytes = route->pmtud.plpmtu_bytes;
   round->window_bytes = window > in_flight ? window - in_flight : 0;
   round->budget_bytes = tern_route_budget(route);
@@ -641,8 +387,7 @@ static void update_keys(tern_conn *conn)
   if (!conn->is_confirmed || space == NULL || !tern_keys_wants_update(space->keys))
     return;
   uint64_t largest = space->loss.has_acked ? space->loss.largest_acked : UINT64_MAX;
-  if (!tern_keys_can_update_tx(space->keys, largest) ||
-      tern_keys_update_tx(space->keys) != TERN_OK)
+  if (!tern_keys_can_update_tx(space->keys, largest) || tern_keys_update_tx(space->keys) != TERN_OK)
     return;
   TERN_EVENT(&conn->endpoint->events, conn->id, key_updated, .phase = space->keys->tx.generation);
 }
@@ -656,6 +401,11 @@ static size_t build_run(struct send_round *round, struct tern_out_run *run, uint
   if (!tern_conn_is_open(conn)) {
     if (conn->wants_close && round->budget_bytes >= TERN_INITIAL_DATAGRAM_MIN)
       len = build_close(round, data, round->datagram_bytes);
+    run->run.segment_bytes = (uint16_t)len;
+    return len;
+  }
+  if (round->route_index != conn->path.active) {
+    len = build_path_packet(round, data);
     run->run.segment_bytes = (uint16_t)len;
     return len;
   }
@@ -674,7 +424,7 @@ bool tern_conn_send_run(tern_conn *conn, struct tern_out_run *run)
   struct send_round round;
 
   update_keys(conn);
-  open_round(&round, conn);
+  open_round(&round, conn, choose_route(conn));
   run->run.ecn = (uint8_t)tern_ecn_get_mark(&round.route->ecn);
   size_t len = build_run(&round, run, out->buffer + out->used, TERN_RUN_BYTES_MAX);
   note_numbers(conn, run);
@@ -682,7 +432,7 @@ bool tern_conn_send_run(tern_conn *conn, struct tern_out_run *run)
     tern_conn_fail(conn, TERN_QUIC_AEAD_LIMIT_REACHED, 0, "too many packets under one key");
     len = 0;
   }
-  if (tern_conn_is_open(conn))
+  if (tern_conn_is_open(conn) && round.route_index == conn->path.active)
     close_round(&round);
   if (round.dropped_initial)
     tern_conn_drop_space(conn, TERN_SPACE_INITIAL);
@@ -690,6 +440,6 @@ bool tern_conn_send_run(tern_conn *conn, struct tern_out_run *run)
   run->run.len = len;
   run->run.local = round.route->local;
   run->run.remote = round.route->remote;
-  run->route = conn->path.active;
+  run->route = round.route_index;
   return len != 0;
 }

@@ -334,7 +334,7 @@ void tern_conn_update_timer(tern_conn *conn)
     deadline = earlier(deadline, tern_conn_loss_deadline(conn));
     deadline = earlier(deadline, get_acks_deadline(conn));
     deadline = earlier(deadline, conn->pace_at);
-    deadline = earlier(deadline, tern_route_deadline(route));
+    deadline = earlier(deadline, tern_conn_routes_deadline(conn));
     deadline = earlier(deadline, tern_pmtud_deadline(&route->pmtud));
     deadline = earlier(deadline, conn->keys_drop_at);
     deadline = earlier(deadline, conn->shutdown_at);
@@ -367,8 +367,7 @@ void tern_conn_on_timer(tern_conn *conn)
     tern_keys_drop_previous(conn->path.data->keys);
     conn->keys_drop_at = TERN_TIME_NEVER;
   }
-  if (tern_route_on_timeout(tern_conn_route(conn), now))
-    TERN_EVENT(&conn->endpoint->events, conn->id, route_state, .state = "failed");
+  tern_conn_on_routes_timer(conn);
   if (now >= conn->pace_at)
     conn->pace_at = TERN_TIME_NEVER;
   tern_conn_on_loss_timer(conn);

@@ -34,10 +34,8 @@ static tern_conn *negotiate_version(tern_endpoint *endpoint, const struct tern_s
   const tern_random_ops *random = &endpoint->config.random;
   uint8_t bytes[TERN_REPLY_BYTES_MAX * 3];
   struct tern_writer writer = tern_writer_of(bytes, sizeof bytes);
-  struct tern_version_negotiation_args args = {.dcid = invariant->scid,
-                                               .scid = invariant->dcid,
-                                               .versions = versions,
-                                               .versions_count = 1};
+  struct tern_version_negotiation_args args = {
+      .dcid = invariant->scid, .scid = invariant->dcid, .versions = versions, .versions_count = 1};
 
   if (stranger->len < TERN_INITIAL_DATAGRAM_MIN)
     return drop(endpoint, stranger, TERN_DROP_INITIAL_TOO_SMALL);

@@ -170,7 +170,7 @@ static void the_agenda_is_stable(void **state)
   tern_agenda_init(&agenda, &alloc);
   assert_null(tern_agenda_take(&agenda, TERN_TIME_NEVER));
   for (size_t i = 0; i < 5000; i++) {
-    items[i] = tern_random_seeded_next(&random) % 50;
+    items[i] = 1 + tern_random_seeded_next(&random) % 50;
     assert_int_equal(tern_agenda_add(&agenda, items[i], &items[i]), TERN_OK);
   }
   const uint64_t *previous = NULL;

@@ -220,6 +220,7 @@ static void certificates(void **state)
       {"::1", tern_test_leaf_pem, tern_test_leaf_key_pem, tern_test_ca_pem, false, true, 0},
       {"a.tern.example", tern_test_leaf_pem, tern_test_leaf_key_pem, tern_test_ca_pem, false, true,
        0},
+      {"localhost.", tern_test_leaf_pem, tern_test_leaf_key_pem, tern_test_ca_pem, false, true, 0},
       /* a wildcard is one label */
       {"a.b.tern.example", tern_test_leaf_pem, tern_test_leaf_key_pem, tern_test_ca_pem, false,
        false, 42},
@@ -378,6 +379,123 @@ static void damaged_flights(void **state)
   tern_tls_unref(server_tls);
 }
 
+/* Both hellos exchanged; the server's Handshake flight waits in pair.server.out. */
+static void exchange_hellos(void)
+{
+  const struct tls_side *c = &pair.client, *s = &pair.server;
+  assert_int_equal(tern_tls_session_feed(c->session, TERN_LEVEL_INITIAL, tern_slice_of(NULL, 0)),
+                   TERN_TLS_PROGRESS);
+  tls_side_drain(&pair.client);
+  assert_int_equal(tern_tls_session_feed(s->session, TERN_LEVEL_INITIAL,
+                                         tern_slice_of(c->out[0], c->out_len[0])),
+                   TERN_TLS_PROGRESS);
+  tls_side_drain(&pair.server);
+  assert_int_equal(tern_tls_session_feed(c->session, TERN_LEVEL_INITIAL,
+                                         tern_slice_of(s->out[0], s->out_len[0])),
+                   TERN_TLS_PROGRESS);
+  tls_side_drain(&pair.client);
+}
+
+/* EncryptedExtensions, Certificate, CertificateVerify, Finished. */
+#define FLIGHT 4
+
+static void split_flight(tern_slice messages[FLIGHT])
+{
+  const uint8_t *at = pair.server.out[TERN_LEVEL_HANDSHAKE];
+  for (size_t i = 0; i < FLIGHT; i++) {
+    messages[i] = tern_slice_of(at, 4 + ((size_t)at[2] << 8 | at[3]));
+    at += messages[i].len;
+  }
+  assert_ptr_equal(at, pair.server.out[TERN_LEVEL_HANDSHAKE] +
+                           pair.server.out_len[TERN_LEVEL_HANDSHAKE]);
+}
+
+enum change { MISSING, DOUBLED, SWAPPED, CHANGES };
+
+/* The order in which messages are fed when `which` is changed so. Returns how many. */
+static size_t change_order(enum change change, size_t which, size_t order[FLIGHT + 1])
+{
+  size_t count = 0;
+  for (size_t i = 0; i < FLIGHT; i++) {
+    if (change == MISSING && i == which)
+      continue;
+    order[count++] = i;
+    if (change == DOUBLED && i == which)
+      order[count++] = i;
+  }
+  if (change == SWAPPED) {
+    size_t other = (which + 1) % FLIGHT, kept = order[which];
+    order[which] = order[other];
+    order[other] = kept;
+  }
+  return count;
+}
+
+/* The server's Handshake flight with a message missing, doubled, or swapped with the next. The client
+ * never completes, and says why. */
+static void messages_out_of_order(void **state)
+{
+  tern_tls_config client = client_config(), server = server_config();
+  tern_tls *client_tls = make(&client), *server_tls = make(&server);
+  struct tls_pair_args args = {
+      .client = client_tls, .server = server_tls, .server_name = "localhost"};
+  (void)state;
+  for (size_t i = 0; i < CHANGES * FLIGHT; i++) {
+    enum change change = (enum change)(i / FLIGHT);
+    size_t which = i % FLIGHT, order[FLIGHT + 1];
+    bool is_finished = which == FLIGHT - 1;
+    tern_slice messages[FLIGHT];
+    tls_pair_init(&pair, &args);
+    exchange_hellos();
+    split_flight(messages);
+    size_t count = change_order(change, which, order);
+    enum tern_tls_result result = TERN_TLS_PROGRESS;
+    for (size_t j = 0; j < count && result == TERN_TLS_PROGRESS; j++) {
+      result = tern_tls_session_feed(pair.client.session, TERN_LEVEL_HANDSHAKE, messages[order[j]]);
+      tls_side_drain(&pair.client);
+    }
+    /* Without Finished it only waits; a second one comes after the end, at a level that is over. */
+    assert_int_equal(pair.client.alerts, change == MISSING && is_finished ? 0 : 1);
+    assert_int_equal(pair.client.completes, change == DOUBLED && is_finished ? 1 : 0);
+    if (change == DOUBLED && is_finished)
+      assert_int_equal(pair.client.alert_code, TERN_QUIC_PROTOCOL_VIOLATION);
+    tls_pair_deinit(&pair);
+  }
+  tern_tls_unref(client_tls);
+  tern_tls_unref(server_tls);
+}
+
+/* The session's own memory, refused at every size: an answer or an INTERNAL_ERROR, nothing leaks. */
+static void memory_runs_out(void **state)
+{
+  tern_tls_config client = client_config();
+  tern_tls *tls = make(&client);
+  (void)state;
+  for (uint64_t cap = 0; cap < 4000; cap += 50) {
+    struct tern_alloc small;
+    struct tern_tls_session *session;
+    tern_alloc_init(&small, &tern_alloc_system, NULL, cap);
+    struct tern_tls_session_args args = {
+        .alloc = &small, .server_name = "localhost", .params = pem("p"), .version = 1};
+    tern_status status = tern_tls_session_new(tls, &args, &session);
+    assert_true(status == TERN_OK || status == TERN_NOMEM);
+    if (status == TERN_OK) {
+      struct tern_tls_fact fact, last = {0};
+      enum tern_tls_result result =
+          tern_tls_session_feed(session, TERN_LEVEL_INITIAL, tern_slice_of(NULL, 0));
+      while (tern_tls_session_next_fact(session, &fact))
+        last = fact;
+      assert_int_equal(last.kind,
+                       result == TERN_TLS_FAILED ? TERN_TLS_FACT_ALERT : TERN_TLS_FACT_CRYPTO);
+      if (result == TERN_TLS_FAILED)
+        assert_int_equal(last.code, TERN_QUIC_INTERNAL_ERROR);
+    }
+    tern_tls_session_free(session);
+    tern_alloc_deinit(&small);
+  }
+  tern_tls_unref(tls);
+}
+
 /* The secrets make keys that open each other's packets. */
 static void secrets_protect_packets(void **state)
 {
@@ -509,6 +627,8 @@ int main(void)
       cmocka_unit_test(tls_key_update_refused),
       cmocka_unit_test(wrong_level),
       cmocka_unit_test(damaged_flights),
+      cmocka_unit_test(messages_out_of_order),
+      cmocka_unit_test(memory_runs_out),
       cmocka_unit_test(secrets_protect_packets),
       cmocka_unit_test(key_log),
       cmocka_unit_test(bad_configurations),

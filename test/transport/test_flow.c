@@ -181,9 +181,6 @@ static void test_window_tunes_itself(void **state)
   tern_flow_recv_init(&flow, 65536, 16 << 20);
   run_transfer(&flow, 10000, 3000);
   assert_true(flow.window_bytes >= 1000000 && flow.window_bytes <= 4194304);
-  uint32_t window = flow.window_bytes;
-  assert_true(run_transfer(&flow, 10000, 1) <= 1u << 30);
-  assert_int_equal(flow.window_bytes, window);
   /* Never above its bound. */
   tern_flow_recv_init(&flow, 65536, 100000);
   run_transfer(&flow, 10000, 1000);

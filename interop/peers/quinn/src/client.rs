@@ -111,7 +111,7 @@ pub async fn get(url: &str, options: &Options) -> Result<(), Failure> {
     endpoint.set_default_client_config(client_config(options)?);
     let address = resolve(&uri).await?;
     let connection = endpoint.connect(address, uri.host().unwrap_or_default())?.await?;
-    let (mut driver, sender) = h3::client::builder().send_grease(false).build(h3_quinn::Connection::new(connection)).await?;
+    let (mut driver, sender) = h3::client::new(h3_quinn::Connection::new(connection)).await?;
     let driving = tokio::spawn(async move { driver.wait_idle().await });
     let seconds = options.get("max-time").map_or(Ok(60.0), |text| text.parse())?;
     let work = request_all(sender, uri, options);
