@@ -9,7 +9,7 @@ flags="-fsyntax-only -Wall -Wextra -Wpedantic -Wundef -Werror -Iinclude -Isrc -I
 try() { # compiler standard language header
   local out
   # shellcheck disable=SC2086 # the flags are meant to be split
-  if ! out=$(printf '#include "%s"\n#include "%s"\n' "$4" "$4" | $1 $2 $flags -x "$3" - 2>&1); then
+  if ! out=$(printf '#include "%s"\n#include "%s"\ntypedef int tern_probe;\n' "$4" "$4" | $1 $2 $flags -x "$3" - 2>&1); then
     printf '%s alone (%s):\n%s\n' "$4" "$1" "$(head -n 6 <<<"$out")"
     return 1
   fi

@@ -99,11 +99,12 @@ const char *tern_h3_error_name(uint64_t code);
 
 /* How an HTTP/3 connection behaves. Fill with tern_h3_config_init. Bounds are inclusive. */
 typedef struct tern_h3_config {
-  size_t size;                      /* set by tern_h3_config_init */
-  uint64_t field_section_max_bytes; /* decoded, RFC 9114 4.2.2 sum; default 32 KiB; 1 KiB to 1 MiB */
-  uint64_t qpack_table_bytes;       /* dynamic table the peer may use; default 4,096; 0 to 65,536 */
-  uint64_t qpack_blocked_streams;   /* default 16; 0 to 128 */
-  uint64_t qpack_encoder_bytes;     /* most we use of the peer's table; default 4,096; 0 to 65,536 */
+  size_t size; /* set by tern_h3_config_init */
+  uint64_t
+      field_section_max_bytes;    /* decoded, RFC 9114 4.2.2 sum; default 32 KiB; 1 KiB to 1 MiB */
+  uint64_t qpack_table_bytes;     /* dynamic table the peer may use; default 4,096; 0 to 65,536 */
+  uint64_t qpack_blocked_streams; /* default 16; 0 to 128 */
+  uint64_t qpack_encoder_bytes;   /* most we use of the peer's table; default 4,096; 0 to 65,536 */
   /* Servers: a request whose header section is not complete this long after its stream opened is
    * reset (H3_REQUEST_INCOMPLETE). Default 10,000; 0 = off, to 3,600,000. */
   uint64_t header_timeout_ms;
@@ -160,14 +161,14 @@ void tern_h3_goaway(tern_h3 *h3);
 void tern_h3_close(tern_h3 *h3, uint64_t code, const char *reason);
 
 typedef struct tern_h3_stats {
-  uint64_t requests_total;      /* submitted or received */
-  uint64_t requests_failed;     /* reset, malformed, refused */
-  uint64_t fields_bytes_sent;   /* sum of names and values */
-  uint64_t fields_wire_sent;    /* what QPACK made of it, encoder stream included */
+  uint64_t requests_total;    /* submitted or received */
+  uint64_t requests_failed;   /* reset, malformed, refused */
+  uint64_t fields_bytes_sent; /* sum of names and values */
+  uint64_t fields_wire_sent;  /* what QPACK made of it, encoder stream included */
   uint64_t fields_bytes_received;
   uint64_t fields_wire_received;
-  uint64_t sections_blocked;    /* field sections that waited for the encoder stream */
-  uint64_t glitches;            /* useless frames and resets counted against the peer */
+  uint64_t sections_blocked; /* field sections that waited for the encoder stream */
+  uint64_t glitches;         /* useless frames and resets counted against the peer */
 } tern_h3_stats;
 void tern_h3_get_stats(const tern_h3 *h3, tern_h3_stats *stats);
 
@@ -178,8 +179,8 @@ typedef struct tern_request_ops {
   size_t size; /* sizeof(tern_request_ops) */
   /* Clients: a header section. Status 100 to 199 is an interim response and may come several times;
    * the final response comes once. `fields` has ":status" too. */
-  void (*on_response)(tern_request *request, uint16_t status, const tern_field *fields, size_t count,
-                      void *app);
+  void (*on_response)(tern_request *request, uint16_t status, const tern_field *fields,
+                      size_t count, void *app);
   /* Body bytes are there: peek and consume, or read, until TERN_BLOCKED. What stays unread holds the
    * peer back. If NULL, bodies are dropped. */
   void (*on_body)(tern_request *request, void *app);
@@ -200,7 +201,7 @@ typedef struct tern_request_ops {
 typedef struct tern_submit_args {
   const tern_field *fields; /* ":method", ":scheme", ":authority", ":path" first */
   size_t count;
-  bool has_body; /* false: the request ends with its fields */
+  bool has_body;               /* false: the request ends with its fields */
   const tern_request_ops *ops; /* must outlive the request; may be NULL */
   void *app;
 } tern_submit_args;

@@ -138,8 +138,7 @@ static void clean_up(void *arg)
   tern_h3 *h3 = arg;
   h3->is_closed = true;
   while (!tern_list_is_empty(&h3->requests)) {
-    tern_request *request =
-        TERN_CONTAINER_OF(tern_list_first(&h3->requests), tern_request, node);
+    tern_request *request = TERN_CONTAINER_OF(tern_list_first(&h3->requests), tern_request, node);
     tern_h3_request_free(request);
   }
   tern_h3_free_uni(h3);

@@ -72,8 +72,8 @@ struct tern_h3 {
   struct tern_h3_out control_out;
   struct tern_h3_out encoder_out;
   struct tern_h3_out decoder_out;
-  struct tern_list ins;    /* struct tern_h3_in */
-  uint8_t ins_seen;        /* bit per enum tern_h3_in_kind of a critical stream */
+  struct tern_list ins; /* struct tern_h3_in */
+  uint8_t ins_seen;     /* bit per enum tern_h3_in_kind of a critical stream */
 
   /* The peer's control stream. */
   struct tern_h3_frame_reader control;
@@ -88,11 +88,11 @@ struct tern_h3 {
 
   struct tern_qpack_enc enc;
   struct tern_qpack_dec dec;
-  struct tern_buf section;        /* being encoded */
-  struct tern_buf fields;         /* tern_field[] being put together */
+  struct tern_buf section;         /* being encoded */
+  struct tern_buf fields;          /* tern_field[] being put together */
   struct tern_qpack_reader *spare; /* a reader without a section, or NULL */
-  uint64_t held_bytes;            /* in incomplete sections */
-  uint64_t blocked_bytes;         /* encoded bytes that blocked streams may hold */
+  uint64_t held_bytes;             /* in incomplete sections */
+  uint64_t blocked_bytes;          /* encoded bytes that blocked streams may hold */
 
   struct tern_list requests; /* tern_request.node */
   struct tern_list blocked;  /* tern_request.blocked_node */
@@ -124,7 +124,7 @@ enum tern_h3_pending_kind { TERN_H3_PENDING_NONE, TERN_H3_PENDING_REF, TERN_H3_P
 struct tern_h3_pending {
   enum tern_h3_pending_kind kind;
   tern_slice ref;
-  uint64_t len; /* of the source */
+  uint64_t len;       /* of the source */
   tern_source source; /* its release and arg serve the reference, too */
 };
 

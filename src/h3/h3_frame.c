@@ -24,8 +24,7 @@ bool tern_h3_varint_feed(struct tern_h3_varint *varint, const uint8_t **at, cons
   return false;
 }
 
-bool tern_h3_frame_feed(struct tern_h3_frame_reader *reader, const uint8_t **at,
-                        const uint8_t *end)
+bool tern_h3_frame_feed(struct tern_h3_frame_reader *reader, const uint8_t **at, const uint8_t *end)
 {
   if (!reader->has_type) {
     if (!tern_h3_varint_feed(&reader->varint, at, end, &reader->type))

@@ -128,8 +128,8 @@ static const char *find_pseudo(struct found *found, const tern_field *field)
       continue;
     if (slots[i].slot->data != NULL)
       return "a pseudo-header field occurs twice";
-    *slots[i].slot = tern_slice_of(field->value.len == 0 ? empty : field->value.data,
-                                   field->value.len);
+    *slots[i].slot =
+        tern_slice_of(field->value.len == 0 ? empty : field->value.data, field->value.len);
     return NULL;
   }
   return "undefined pseudo-header field";
@@ -187,8 +187,8 @@ static const char *find_regular(struct found *found, const tern_field *field)
     static const uint8_t empty[1];
     if (found->host.data != NULL)
       return "host occurs twice";
-    found->host = tern_slice_of(field->value.len == 0 ? empty : field->value.data,
-                                field->value.len);
+    found->host =
+        tern_slice_of(field->value.len == 0 ? empty : field->value.data, field->value.len);
   }
   return NULL;
 }
@@ -320,8 +320,8 @@ static bool read_status(tern_slice text, uint16_t *status)
   if (text.len != 3 || !is_digit(text.data[0]) || !is_digit(text.data[1]) ||
       !is_digit(text.data[2]))
     return false;
-  *status = (uint16_t)((text.data[0] - '0') * 100 + (text.data[1] - '0') * 10 +
-                       (text.data[2] - '0'));
+  *status =
+      (uint16_t)((text.data[0] - '0') * 100 + (text.data[1] - '0') * 10 + (text.data[2] - '0'));
   return *status >= 100;
 }
 

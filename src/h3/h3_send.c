@@ -73,8 +73,7 @@ static void finish_if_empty(tern_request *request)
 
 void tern_h3_request_flush(tern_request *request)
 {
-  if (request->sending == TERN_H3_SEND_RESET || request->stream == NULL ||
-      request->h3->is_closed)
+  if (request->sending == TERN_H3_SEND_RESET || request->stream == NULL || request->h3->is_closed)
     return;
   if (request->outbox.len > 0) {
     size_t taken = 0;
@@ -259,8 +258,8 @@ tern_status tern_h3_submit(tern_h3 *h3, const tern_submit_args *args, tern_reque
   tern_request_set_ops(request, args->ops, args->app);
   request->asked = (struct tern_h3_asked){head.is_connect, head.is_head};
   request->body_out.expected = head.content_length;
-  tern_status status = tern_conn_open_stream(h3->conn, true, &tern_h3_request_stream_ops, request,
-                                             &request->stream);
+  tern_status status =
+      tern_conn_open_stream(h3->conn, true, &tern_h3_request_stream_ops, request, &request->stream);
   if (status != TERN_OK) {
     tern_h3_request_free(request);
     return status;

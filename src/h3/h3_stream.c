@@ -303,7 +303,7 @@ static bool step_section(tern_request *request)
 static void start_section(tern_request *request)
 {
   tern_h3 *h3 = request->h3;
-  if (request->receiving == TERN_H3_RECEIVE_END || /* [rfc9114-4.1] */
+  if (request->receiving == TERN_H3_RECEIVE_END ||                          /* [rfc9114-4.1] */
       (request->receiving == TERN_H3_RECEIVE_BODY && request->is_tunnel)) { /* [rfc9114-4.4] */
     tern_h3_fail(h3, TERN_H3_FRAME_UNEXPECTED, "HEADERS after the end of the message");
     return;
@@ -351,8 +351,7 @@ static void start_frame(tern_request *request)
 
 static bool can_go_on(const tern_request *request)
 {
-  return !request->h3->is_closed && !request->is_dead &&
-         request->receiving != TERN_H3_RECEIVE_DONE;
+  return !request->h3->is_closed && !request->is_dead && request->receiving != TERN_H3_RECEIVE_DONE;
 }
 
 /* Reads the next frame header, or a part of it. True: a frame is open now. */
@@ -382,8 +381,8 @@ static void on_fin(tern_request *request)
   if (request->receiving == TERN_H3_RECEIVE_HEADERS) {
     /* [rfc9114-4.1] a request without HEADERS; a response without a final one is malformed */
     tern_h3_add_glitch(h3);
-    tern_h3_request_fail(request, h3->is_server ? TERN_H3_REQUEST_INCOMPLETE
-                                                : TERN_H3_MESSAGE_ERROR);
+    tern_h3_request_fail(request,
+                         h3->is_server ? TERN_H3_REQUEST_INCOMPLETE : TERN_H3_MESSAGE_ERROR);
     return;
   }
   if (!tern_h3_body_is_complete(&request->body_in)) { /* [rfc9114-4.1.2] */

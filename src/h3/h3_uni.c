@@ -13,8 +13,8 @@ static void on_out_writable(tern_stream *stream, void *app)
   size_t taken = 0;
   if (out->stream == NULL || out->waiting.len == 0)
     return;
-  tern_status status = tern_stream_write(
-      out->stream, tern_slice_of(out->waiting.data, out->waiting.len), &taken);
+  tern_status status =
+      tern_stream_write(out->stream, tern_slice_of(out->waiting.data, out->waiting.len), &taken);
   (void)status; /* blocked again: the next call goes on */
   tern_buf_drop_front(&out->waiting, taken);
   if (out->waiting.len == 0)
@@ -109,8 +109,7 @@ void tern_h3_send_goaway(tern_h3 *h3, uint64_t id)
 }
 
 /* Opened when there is something to say [rfc9204-4.2]. */
-static void flush(tern_h3 *h3, struct tern_h3_out *out, struct tern_buf *instructions,
-                  uint8_t type)
+static void flush(tern_h3 *h3, struct tern_h3_out *out, struct tern_buf *instructions, uint8_t type)
 {
   if (instructions->len == 0 || h3->is_closed)
     return;

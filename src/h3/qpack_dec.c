@@ -9,8 +9,14 @@
 
 enum state { START, INTEGER, NAME, VALUE_START, VALUE_LEN, VALUE };
 
-enum opcode { INSERT_STATIC, INSERT_DYNAMIC, INSERT_LITERAL, INSERT_LITERAL_HUFFMAN, CAPACITY,
-              DUPLICATE };
+enum opcode {
+  INSERT_STATIC,
+  INSERT_DYNAMIC,
+  INSERT_LITERAL,
+  INSERT_LITERAL_HUFFMAN,
+  CAPACITY,
+  DUPLICATE
+};
 
 #define KEEP_BYTES 1024
 
@@ -118,7 +124,7 @@ static enum tern_qpack_int_result start(struct tern_qpack_dec *dec, uint8_t byte
     uint8_t opcode;
     uint8_t prefix_bits;
   } forms[] = {
-      {0xc0, INSERT_STATIC, 6},          {0x80, INSERT_DYNAMIC, 6}, {0x60, INSERT_LITERAL_HUFFMAN, 5},
+      {0xc0, INSERT_STATIC, 6},  {0x80, INSERT_DYNAMIC, 6}, {0x60, INSERT_LITERAL_HUFFMAN, 5},
       {0x40, INSERT_LITERAL, 5}, {0x20, CAPACITY, 5},       {0x00, DUPLICATE, 5},
   };
   size_t i = 0;

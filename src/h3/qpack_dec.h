@@ -21,10 +21,10 @@
 
 struct tern_qpack_dec {
   struct tern_qpack_table table;
-  uint64_t capacity_max; /* our SETTINGS_QPACK_MAX_TABLE_CAPACITY */
-  uint64_t blocked_max;  /* our SETTINGS_QPACK_BLOCKED_STREAMS */
-  uint64_t blocked;      /* sections that wait now */
-  uint64_t known;        /* insertions acknowledged so far */
+  uint64_t capacity_max;        /* our SETTINGS_QPACK_MAX_TABLE_CAPACITY */
+  uint64_t blocked_max;         /* our SETTINGS_QPACK_BLOCKED_STREAMS */
+  uint64_t blocked;             /* sections that wait now */
+  uint64_t known;               /* insertions acknowledged so far */
   struct tern_buf instructions; /* for the decoder stream; the caller sends and clears it */
   /* The instruction on the encoder stream that is being read. */
   uint8_t state;
@@ -80,7 +80,7 @@ enum tern_qpack_result {
   TERN_QPACK_BLOCKED,   /* waits for `required` insertions; `*consumed` says what was taken */
   TERN_QPACK_TOO_LARGE, /* a limit of ours: the section is abandoned, the connection lives */
   TERN_QPACK_NO_MEMORY,
-  TERN_QPACK_ERROR,     /* TERN_H3_QPACK_DECOMPRESSION_FAILED, for the connection */
+  TERN_QPACK_ERROR, /* TERN_H3_QPACK_DECOMPRESSION_FAILED, for the connection */
 };
 
 void tern_qpack_reader_init(struct tern_qpack_reader *reader, struct tern_alloc *alloc);

@@ -236,8 +236,8 @@ static bool insert(struct section *section, const struct line *line)
       tern_buf_reserve(&enc->instructions, line->name.len + line->value.len + LINE_ROOM);
   if (room == NULL)
     return false;
-  uint64_t name = line->fixed.name != TERN_QPACK_NONE ? TERN_QPACK_NONE
-                                                      : find_name(section, line, false);
+  uint64_t name =
+      line->fixed.name != TERN_QPACK_NONE ? TERN_QPACK_NONE : find_name(section, line, false);
   uint8_t *end;
   if (line->fixed.name != TERN_QPACK_NONE)
     end = tern_qpack_int_write(room, 0xc0, 6, line->fixed.name);
@@ -331,7 +331,7 @@ static uint64_t choose_entry(struct section *section, const struct line *line)
     return inserts;
   /* A duplicate may have driven out the original. */
   return index != TERN_QPACK_NONE && tern_qpack_table_has(&enc->table, index) ? index
-                                                                             : TERN_QPACK_NONE;
+                                                                              : TERN_QPACK_NONE;
 }
 
 static void describe(const tern_field *field, struct line *line)
@@ -452,8 +452,8 @@ static void track(const struct section *section)
   if (section->required == 0)
     return;
   TERN_ASSERT(enc->sections_count < enc->sections_capacity);
-  enc->sections[enc->sections_count++] = (struct tern_qpack_section){
-      section->args->stream_id, section->required, section->lowest};
+  enc->sections[enc->sections_count++] =
+      (struct tern_qpack_section){section->args->stream_id, section->required, section->lowest};
   tern_qpack_table_get(&enc->table, section->lowest)->refs++;
 }
 
@@ -461,11 +461,8 @@ tern_status tern_qpack_enc_section(struct tern_qpack_enc *enc,
                                    const struct tern_qpack_enc_args *args, struct tern_buf *out,
                                    size_t *start)
 {
-  struct section section = {.enc = enc,
-                            .args = args,
-                            .out = out,
-                            .base = enc->table.inserts,
-                            .lowest = TERN_QPACK_NONE};
+  struct section section = {
+      .enc = enc, .args = args, .out = out, .base = enc->table.inserts, .lowest = TERN_QPACK_NONE};
   if (enc->table.capacity != 0) {
     bool is_at_risk;
     uint64_t at_risk = count_at_risk(enc, args->stream_id, &is_at_risk);
@@ -549,11 +546,12 @@ uint64_t tern_qpack_enc_receive(struct tern_qpack_enc *enc, const uint8_t *data,
     if (enc->opcode != NONE) {
       result = tern_qpack_int_next(&enc->integer, data[i]);
     } else {
-      enc->opcode = (data[i] & 0x80) != 0 ? SECTION_ACK : (data[i] & 0x40) != 0 ? CANCEL : INCREMENT;
+      enc->opcode = (data[i] & 0x80) != 0   ? SECTION_ACK
+                    : (data[i] & 0x40) != 0 ? CANCEL
+                                            : INCREMENT;
       result = tern_qpack_int_start(&enc->integer, data[i], enc->opcode == SECTION_ACK ? 7 : 6);
     }
-    if (result == TERN_QPACK_INT_ERROR ||
-        (result == TERN_QPACK_INT_DONE && !on_instruction(enc)))
+    if (result == TERN_QPACK_INT_ERROR || (result == TERN_QPACK_INT_DONE && !on_instruction(enc)))
       return TERN_H3_QPACK_DECODER_STREAM_ERROR;
   }
   return 0;

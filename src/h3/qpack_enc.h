@@ -41,14 +41,14 @@ struct tern_qpack_section {
 struct tern_qpack_enc {
   struct tern_alloc *alloc;
   struct tern_qpack_table table;
-  uint64_t use_max;       /* most of the peer's table we use */
-  uint64_t capacity_max;  /* the peer's SETTINGS_QPACK_MAX_TABLE_CAPACITY */
-  uint64_t blocked_max;   /* the peer's SETTINGS_QPACK_BLOCKED_STREAMS */
-  uint64_t known;         /* Known Received Count [rfc9204-2.1.4] */
+  uint64_t use_max;                    /* most of the peer's table we use */
+  uint64_t capacity_max;               /* the peer's SETTINGS_QPACK_MAX_TABLE_CAPACITY */
+  uint64_t blocked_max;                /* the peer's SETTINGS_QPACK_BLOCKED_STREAMS */
+  uint64_t known;                      /* Known Received Count [rfc9204-2.1.4] */
   struct tern_qpack_section *sections; /* unacknowledged, oldest first */
   uint32_t sections_count;
   uint32_t sections_capacity;
-  struct tern_buf instructions; /* for the encoder stream; the caller sends and clears it */
+  struct tern_buf instructions;  /* for the encoder stream; the caller sends and clears it */
   struct tern_qpack_int integer; /* of the decoder stream */
   uint8_t opcode;                /* 0 = between instructions */
   uint32_t history_at;

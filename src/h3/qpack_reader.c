@@ -13,8 +13,16 @@
 
 enum state { RIC, RIC_MORE, BASE, BASE_MORE, LINE, INDEX, NAME, VALUE_START, VALUE_LEN, VALUE };
 
-enum opcode { INDEXED_STATIC, INDEXED_DYNAMIC, INDEXED_POST, REF_STATIC, REF_DYNAMIC, REF_POST,
-              LITERAL, LITERAL_HUFFMAN };
+enum opcode {
+  INDEXED_STATIC,
+  INDEXED_DYNAMIC,
+  INDEXED_POST,
+  REF_STATIC,
+  REF_DYNAMIC,
+  REF_POST,
+  LITERAL,
+  LITERAL_HUFFMAN
+};
 
 #define KEEP_BYTES 4096
 
@@ -93,8 +101,7 @@ static bool restore_base(struct tern_qpack_reader *reader)
 /* Copies text to the end of the buffer. */
 static enum tern_qpack_result copy(struct tern_qpack_reader *reader, tern_slice text)
 {
-  return tern_buf_append(&reader->text, text.data, text.len) ? TERN_QPACK_OK
-                                                              : TERN_QPACK_NO_MEMORY;
+  return tern_buf_append(&reader->text, text.data, text.len) ? TERN_QPACK_OK : TERN_QPACK_NO_MEMORY;
 }
 
 /* What the limits leave for the next string of the current line. */
@@ -366,8 +373,7 @@ enum tern_qpack_result tern_qpack_reader_finish(struct tern_qpack_reader *reader
   uint8_t *room = tern_buf_reserve(&dec->instructions, TERN_QPACK_INT_BYTES_MAX);
   if (room == NULL)
     return TERN_QPACK_NO_MEMORY;
-  dec->instructions.len +=
-      (size_t)(tern_qpack_int_write(room, 0x80, 7, reader->stream_id) - room);
+  dec->instructions.len += (size_t)(tern_qpack_int_write(room, 0x80, 7, reader->stream_id) - room);
   if (dec->known < reader->required)
     dec->known = reader->required;
   return TERN_QPACK_OK;

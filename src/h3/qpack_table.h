@@ -96,8 +96,7 @@ static inline bool tern_qpack_table_has(const struct tern_qpack_table *table, ui
 }
 
 /* Of a live entry. */
-struct tern_qpack_entry *tern_qpack_table_get(const struct tern_qpack_table *table,
-                                              uint64_t index);
+struct tern_qpack_entry *tern_qpack_table_get(const struct tern_qpack_table *table, uint64_t index);
 tern_slice tern_qpack_table_get_name(const struct tern_qpack_table *table, uint64_t index);
 tern_slice tern_qpack_table_get_value(const struct tern_qpack_table *table, uint64_t index);
 

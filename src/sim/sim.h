@@ -115,7 +115,9 @@ struct tern_sim_datagram {
   tern_time delay_ns; /* 0; may be raised: enters the link so much later */
   const struct tern_sim_node *from;
   const struct tern_sim_node *to;
-  uint64_t index; /* counts what `from` sent to `to`, from 0 */
+  tern_addr source; /* as the receiver will see it */
+  tern_addr target; /* the receiver's public address */
+  uint64_t index;   /* counts what `from` sent to `to`, from 0 */
   tern_time now;
 };
 

@@ -182,6 +182,8 @@ static bool ask_filter(struct tern_sim *sim, struct tern_sim_node *from,
   datagram.ecn = event->datagram.ecn;
   datagram.from = from;
   datagram.to = event->to;
+  datagram.source = event->datagram.remote;
+  datagram.target = event->target;
   datagram.index = index;
   datagram.now = sim->now;
   if (!sim->filter(sim->filter_arg, &datagram))

@@ -204,12 +204,12 @@ static struct pair *pair_new(const tern_h3_config *config)
   pair->server_conn = fake_conn_new(true);
   pair->client_conn->peer = pair->server_conn;
   pair->server_conn->peer = pair->client_conn;
-  assert_int_equal(tern_h3_new_client(&pair->client.h3, pair->client_conn, config, &h3_ops,
-                                      &pair->client),
-                   TERN_OK);
-  assert_int_equal(tern_h3_new_server(&pair->server.h3, pair->server_conn, config, &h3_ops,
-                                      &pair->server),
-                   TERN_OK);
+  assert_int_equal(
+      tern_h3_new_client(&pair->client.h3, pair->client_conn, config, &h3_ops, &pair->client),
+      TERN_OK);
+  assert_int_equal(
+      tern_h3_new_server(&pair->server.h3, pair->server_conn, config, &h3_ops, &pair->server),
+      TERN_OK);
   return pair;
 }
 
@@ -286,7 +286,8 @@ static void test_interim_and_trailers(void **state)
   struct pair *pair = pair_new(NULL);
   (void)submit(&pair->client, "GET", "/hints", false);
   pair_pump(pair, 3, NULL);
-  assert_string_equal(pair->client.log, "response:103 response:100 response:200 trailers:1 end closed ");
+  assert_string_equal(pair->client.log,
+                      "response:103 response:100 response:200 trailers:1 end closed ");
   pair_free(pair);
 }
 
@@ -422,8 +423,8 @@ static void test_fields_of_ours(void **state)
   (void)state;
   struct pair *pair = pair_new(NULL);
   tern_field fields[] = {
-      tern_field_of(":method", "GET"),      tern_field_of(":scheme", "https"),
-      tern_field_of(":authority", "a"),     tern_field_of(":path", "/"),
+      tern_field_of(":method", "GET"),  tern_field_of(":scheme", "https"),
+      tern_field_of(":authority", "a"), tern_field_of(":path", "/"),
       tern_field_of("Upper", "case"),
   };
   tern_submit_args args = {fields, 5, false, &request_ops, &pair->client};

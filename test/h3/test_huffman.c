@@ -136,16 +136,17 @@ static void test_refused(void **state)
     const char *hex;
     bool is_good;
   } cases[] = {
-      {"", true},           {"07", true},  /* '0' and 111 */
-      {"00", false},                       /* '0' and 000 */
-      {"06", false},                       /* one wrong bit */
-      {"07ff", false},                     /* a byte of padding */
-      {"ff", false},                       /* nothing but padding */
-      {"ffffffff", false},                 /* EOS and 11 */
-      {"fffffffc", false},                 /* EOS and 00 */
-      {"07fffffffe", false},               /* EOS after a symbol */
-      {"3fffffffff", false},               /* and elsewhere */
-      {"1f", true},                        /* 'a' */
+      {"", true},
+      {"07", true},          /* '0' and 111 */
+      {"00", false},         /* '0' and 000 */
+      {"06", false},         /* one wrong bit */
+      {"07ff", false},       /* a byte of padding */
+      {"ff", false},         /* nothing but padding */
+      {"ffffffff", false},   /* EOS and 11 */
+      {"fffffffc", false},   /* EOS and 00 */
+      {"07fffffffe", false}, /* EOS after a symbol */
+      {"3fffffffff", false}, /* and elsewhere */
+      {"1f", true},          /* 'a' */
   };
   for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
     uint8_t wire[16];

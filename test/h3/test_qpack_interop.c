@@ -170,7 +170,8 @@ static size_t replay_folder(const char *folder, const struct qif *qif, const cha
   return files;
 }
 
-static const char *const encoders[] = {"f5", "ls-qpack", "nghttp3", "proxygen", "qthingey", "quinn"};
+static const char *const encoders[] = {"f5",       "ls-qpack", "nghttp3",
+                                       "proxygen", "qthingey", "quinn"};
 
 static void test_netbsd_files(void **state)
 {
@@ -184,7 +185,7 @@ static void test_netbsd_files(void **state)
   (void)snprintf(path, sizeof(path), "%s/vectors/qpack/netbsd-hq/netbsd-hq.qif", spec);
   struct qif qif = qif_parse(qif_load(path));
   if (qif.count <= 10)
-      fail_msg("%s", path);
+    fail_msg("%s", path);
   size_t files = 0;
   for (size_t i = 0; i < 6; i++) {
     (void)snprintf(path, sizeof(path), "%s/vectors/qpack/netbsd-hq/%s", spec, encoders[i]);
@@ -265,17 +266,17 @@ static void try_section(struct link *link, const struct qif_list *list, size_t i
 /* The encoder stream arrives, waiting sections go on, and the decoder stream travels back. */
 static void deliver(struct link *link, const struct trip *trip, size_t sections)
 {
-  assert_int_equal(
-      tern_qpack_dec_receive(&link->dec, link->in_flight.data, link->in_flight.len), 0);
+  assert_int_equal(tern_qpack_dec_receive(&link->dec, link->in_flight.data, link->in_flight.len),
+                   0);
   tern_buf_clear(&link->in_flight, SIZE_MAX);
   for (size_t i = 0; i < sections; i++) {
     if (link->waiting[i])
       try_section(link, &trip->qif->lists[i], i);
   }
   assert_true(tern_qpack_dec_increment(&link->dec));
-  assert_int_equal(tern_qpack_enc_receive(&link->enc, link->dec.instructions.data,
-                                          link->dec.instructions.len),
-                   0);
+  assert_int_equal(
+      tern_qpack_enc_receive(&link->enc, link->dec.instructions.data, link->dec.instructions.len),
+      0);
   tern_buf_clear(&link->dec.instructions, SIZE_MAX);
 }
 
@@ -287,8 +288,8 @@ static void send_section(struct link *link, const struct trip *trip, size_t i)
   assert_int_equal(tern_qpack_enc_section(&link->enc, &args, &link->sections[i], &start), TERN_OK);
   assert_true(tern_qpack_enc_get_blocked(&link->enc) <= trip->blocked);
   tern_buf_drop_front(&link->sections[i], start);
-  assert_true(tern_buf_append(&link->in_flight, link->enc.instructions.data,
-                              link->enc.instructions.len));
+  assert_true(
+      tern_buf_append(&link->in_flight, link->enc.instructions.data, link->enc.instructions.len));
   link->wire_bytes += link->sections[i].len + link->enc.instructions.len;
   tern_buf_clear(&link->enc.instructions, SIZE_MAX);
   tern_qpack_reader_start(&link->readers[i], i * 4, SECTION_MAX);
@@ -421,8 +422,8 @@ static int unpack(void **state)
   if (spec == NULL || mkdtemp(folder) == NULL)
     return 0;
   char command[PATH_MAX_BYTES];
-  (void)snprintf(command, sizeof(command), "tar -xJf '%s/vectors/qpack/qpack-interop-hq.tar.xz' -C %s",
-                 spec, folder);
+  (void)snprintf(command, sizeof(command),
+                 "tar -xJf '%s/vectors/qpack/qpack-interop-hq.tar.xz' -C %s", spec, folder);
   if (system(command) == 0)
     (void)snprintf(unpacked, sizeof(unpacked), "%s", folder);
   return 0;

@@ -287,8 +287,8 @@ static inline void fake_settle(tern_conn *conn)
   }
   if (conn->is_closed && !conn->is_closed_told) {
     conn->is_closed_told = true;
-    tern_error error = {.kind = TERN_ERROR_APPLICATION, .by_peer = conn->by_peer,
-                        .code = conn->close_code};
+    tern_error error = {
+        .kind = TERN_ERROR_APPLICATION, .by_peer = conn->by_peer, .code = conn->close_code};
     if (conn->ops != NULL && conn->ops->on_closed != NULL)
       conn->ops->on_closed(conn, &error, conn->app);
   }

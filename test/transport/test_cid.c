@@ -367,8 +367,8 @@ static bool give_retire(struct world *world, uint64_t sequence)
   /* A packet that was sent with the id used now. */
   const struct tern_cid_remote_entry *entry = tern_cid_remote_find(&world->remote, 0);
   struct tern_cid removed;
-  enum tern_cid_result result = tern_cid_local_on_retire(
-      &world->local, sequence, tern_cid_slice(&entry->cid), &removed);
+  enum tern_cid_result result =
+      tern_cid_local_on_retire(&world->local, sequence, tern_cid_slice(&entry->cid), &removed);
   return result == TERN_CID_OK || result == TERN_CID_NOTHING;
 }
 

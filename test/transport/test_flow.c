@@ -58,8 +58,8 @@ static void test_blocked_frames(void **state)
     struct tern_frame frame = read_frame(out, tern_writer_len(&writer));
     assert_int_equal(frame.kind,
                      is_stream ? TERN_FRAME_STREAM_DATA_BLOCKED : TERN_FRAME_DATA_BLOCKED);
-    assert_int_equal(record.kind, is_stream ? TERN_RECORD_STREAM_DATA_BLOCKED
-                                            : TERN_RECORD_DATA_BLOCKED);
+    assert_int_equal(record.kind,
+                     is_stream ? TERN_RECORD_STREAM_DATA_BLOCKED : TERN_RECORD_DATA_BLOCKED);
     assert_int_equal(record.slot, is_stream ? 5 : 0);
     tern_flow_send_on_blocked(&flow);
     assert_false(tern_flow_send_wants(&flow));

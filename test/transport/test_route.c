@@ -199,10 +199,10 @@ static void test_is(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_amplification), cmocka_unit_test(test_validation),
+      cmocka_unit_test(test_amplification),   cmocka_unit_test(test_validation),
       cmocka_unit_test(test_small_challenge), cmocka_unit_test(test_timeouts),
       cmocka_unit_test(test_lost_challenges), cmocka_unit_test(test_abandon),
-      cmocka_unit_test(test_responses), cmocka_unit_test(test_is),
+      cmocka_unit_test(test_responses),       cmocka_unit_test(test_is),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -356,15 +356,15 @@ static void test_final_size(void **state)
     uint64_t then_end;
     enum tern_recv_result want;
   } cases[] = {
-      {DATA, 10, FIN, 9, TERN_RECV_FINAL_SIZE},   {DATA, 10, FIN, 10, TERN_RECV_OK},
-      {DATA, 10, FIN, 11, TERN_RECV_OK},          {DATA, 10, RESET, 9, TERN_RECV_FINAL_SIZE},
-      {DATA, 10, RESET, 10, TERN_RECV_OK},        {DATA, 10, RESET, 11, TERN_RECV_OK},
-      {FIN, 10, DATA, 10, TERN_RECV_OK},          {FIN, 10, DATA, 11, TERN_RECV_FINAL_SIZE},
-      {FIN, 10, FIN, 9, TERN_RECV_FINAL_SIZE},    {FIN, 10, FIN, 10, TERN_RECV_OK},
-      {FIN, 10, FIN, 11, TERN_RECV_FINAL_SIZE},   {FIN, 10, RESET, 9, TERN_RECV_FINAL_SIZE},
-      {FIN, 10, RESET, 10, TERN_RECV_OK},         {FIN, 10, RESET, 11, TERN_RECV_FINAL_SIZE},
-      {RESET, 10, DATA, 10, TERN_RECV_OK},        {RESET, 10, DATA, 11, TERN_RECV_FINAL_SIZE},
-      {RESET, 10, FIN, 9, TERN_RECV_FINAL_SIZE},  {RESET, 10, FIN, 10, TERN_RECV_OK},
+      {DATA, 10, FIN, 9, TERN_RECV_FINAL_SIZE},    {DATA, 10, FIN, 10, TERN_RECV_OK},
+      {DATA, 10, FIN, 11, TERN_RECV_OK},           {DATA, 10, RESET, 9, TERN_RECV_FINAL_SIZE},
+      {DATA, 10, RESET, 10, TERN_RECV_OK},         {DATA, 10, RESET, 11, TERN_RECV_OK},
+      {FIN, 10, DATA, 10, TERN_RECV_OK},           {FIN, 10, DATA, 11, TERN_RECV_FINAL_SIZE},
+      {FIN, 10, FIN, 9, TERN_RECV_FINAL_SIZE},     {FIN, 10, FIN, 10, TERN_RECV_OK},
+      {FIN, 10, FIN, 11, TERN_RECV_FINAL_SIZE},    {FIN, 10, RESET, 9, TERN_RECV_FINAL_SIZE},
+      {FIN, 10, RESET, 10, TERN_RECV_OK},          {FIN, 10, RESET, 11, TERN_RECV_FINAL_SIZE},
+      {RESET, 10, DATA, 10, TERN_RECV_OK},         {RESET, 10, DATA, 11, TERN_RECV_FINAL_SIZE},
+      {RESET, 10, FIN, 9, TERN_RECV_FINAL_SIZE},   {RESET, 10, FIN, 10, TERN_RECV_OK},
       {RESET, 10, RESET, 9, TERN_RECV_FINAL_SIZE}, {RESET, 10, RESET, 10, TERN_RECV_OK},
   };
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -557,26 +557,21 @@ static void test_crypto_bounds(void **state)
     struct model *model = new_model(1);
     struct tern_recv_data data = {1, tern_slice_of(bytes, held_max + 1), false};
     assert_true(held_max >= 4096);
-    assert_int_equal(
-        tern_crypto_recv_on_data(&model->recv, &data, is_validated == 1, &model->pool),
-        TERN_RECV_TOO_MUCH);
+    assert_int_equal(tern_crypto_recv_on_data(&model->recv, &data, is_validated == 1, &model->pool),
+                     TERN_RECV_TOO_MUCH);
     assert_int_equal(model->alloc.used_bytes, 0);
     data.data.len--;
-    assert_int_equal(
-        tern_crypto_recv_on_data(&model->recv, &data, is_validated == 1, &model->pool),
-        TERN_RECV_OK);
+    assert_int_equal(tern_crypto_recv_on_data(&model->recv, &data, is_validated == 1, &model->pool),
+                     TERN_RECV_OK);
     /* A repetition holds nothing new; one byte beyond does. */
-    assert_int_equal(
-        tern_crypto_recv_on_data(&model->recv, &data, is_validated == 1, &model->pool),
-        TERN_RECV_OK);
+    assert_int_equal(tern_crypto_recv_on_data(&model->recv, &data, is_validated == 1, &model->pool),
+                     TERN_RECV_OK);
     data.offset = 2;
-    assert_int_equal(
-        tern_crypto_recv_on_data(&model->recv, &data, is_validated == 1, &model->pool),
-        TERN_RECV_TOO_MUCH);
+    assert_int_equal(tern_crypto_recv_on_data(&model->recv, &data, is_validated == 1, &model->pool),
+                     TERN_RECV_TOO_MUCH);
     data.offset = 0;
-    assert_int_equal(
-        tern_crypto_recv_on_data(&model->recv, &data, is_validated == 1, &model->pool),
-        TERN_RECV_OK);
+    assert_int_equal(tern_crypto_recv_on_data(&model->recv, &data, is_validated == 1, &model->pool),
+                     TERN_RECV_OK);
     assert_int_equal(tern_stream_recv_readable(&model->recv), held_max + 1);
     free_model(model);
   }

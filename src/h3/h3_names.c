@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Small public calls: names of codes, looking up fields, getters of requests. */
-#include "h3/h3_conn.h"
+/* Names of error codes, and looking up fields. */
+#include <tern/h3.h>
 
 const char *tern_h3_error_name(uint64_t code)
 {
@@ -54,57 +54,4 @@ tern_slice tern_field_value(const tern_field *fields, size_t count, const char *
   if (field == NULL)
     return tern_slice_of(NULL, 0);
   return field->value.data == NULL ? tern_slice_of(empty, 0) : field->value;
-}
-
-void tern_request_set_ops(tern_request *request, const tern_request_ops *ops, void *app)
-{
-  static const tern_request_ops no_ops = {.size = sizeof(tern_request_ops)};
-  request->ops = ops == NULL ? &no_ops : ops;
-  request->app = app;
-}
-
-void *tern_request_get_app(const tern_request *request)
-{
-  return request->app;
-}
-
-tern_h3 *tern_request_get_h3(const tern_request *request)
-{
-  return request->h3;
-}
-
-tern_conn *tern_request_get_conn(const tern_request *request)
-{
-  return request->h3->conn;
-}
-
-tern_stream *tern_request_get_stream(const tern_request *request)
-{
-  return request->stream;
-}
-
-uint64_t tern_request_get_stream_id(const tern_request *request)
-{
-  return request->id;
-}
-
-bool tern_request_is_ended(const tern_request *request)
-{
-  return request->is_ended;
-}
-
-uint64_t tern_request_get_body_bytes(const tern_request *request)
-{
-  return request->body_consumed;
-}
-
-uint64_t tern_request_get_content_length(const tern_request *request)
-{
-  return request->content_length;
-}
-
-void tern_request_set_priority(tern_request *request, uint8_t urgency, bool incremental)
-{
-  if (request->stream != NULL)
-    tern_stream_set_priority(request->stream, urgency, incremental);
 }

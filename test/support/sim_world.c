@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/* See sim_world.h. */
+#include "support/sim_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/test_certs.h"
+
+/* How many instants between two looks at every connection. */
+#define STEPS_PER_CHECK 16
+
+struct sim_world_args sim_world_defaults(uint64_t seed)
+{
+  struct sim_world_args args;
+  memset(&args, 0, sizeof(args));
+  args.seed = seed;
+  args.clients = 1;
+  args.link.delay_ns = 25 * TERN_MS;
+  args.link.rate = 1250000;
+  args.link.queue_bytes = 62500;
+  args.plan.bidi_streams = 1;
+  args.plan.up_bytes = 1000;
+  args.plan.down_bytes = 1000;
+  tern_config_init(&args.client, sizeof(args.client));
+  tern_config_init(&args.server, sizeof(args.server));
+  return args;
+}
+
+/* ---- making ------------------------------------------------------------------------------ */
+
+static void on_conn(void *arg, tern_conn *conn)
+{
+  struct sim_world *world = arg;
+  if (world->servers_count == SIM_WORLD_CLIENTS_MAX) {
+    tern_conn_close(conn, 1, "too many");
+    return;
+  }
+  struct sim_app *app = &world->servers[world->servers_count++];
+  sim_app_init(app, &world->args.plan, true);
+  sim_app_take_conn(app, conn);
+}
+
+static const tern_endpoint_ops endpoint_ops = {.size = sizeof(tern_endpoint_ops),
+                                               .on_conn = on_conn};
+
+static tern_tls *make_real_tls(bool is_server)
+{
+  static const char *const alpn[] = {"tern-sim"};
+  tern_tls_config config;
+  tern_tls *tls = NULL;
+  char why[256] = "";
+  tern_tls_config_init(&config, sizeof(config));
+  config.is_server = is_server;
+  config.alpn = alpn;
+  config.alpn_count = 1;
+  if (is_server) {
+    config.cert_pem = tern_slice_of(tern_test_leaf_pem, strlen(tern_test_leaf_pem));
+    config.key_pem = tern_slice_of(tern_test_leaf_key_pem, strlen(tern_test_leaf_key_pem));
+  } else {
+    config.ca_pem = tern_slice_of(tern_test_ca_pem, strlen(tern_test_ca_pem));
+  }
+  if (tern_tls_new(&tls, &config, why, sizeof(why)) != TERN_OK)
+    print_message("%s\n", why);
+  return tls;
+}
+
+static bool make_tls(struct sim_world *world)
+{
+  if (world->args.real_tls) {
+    world->server_tls = make_real_tls(true);
+    world->client_tls = make_real_tls(false);
+  } else {
+    world->server_tls = tern_tls_sim_new(NULL, &world->args.tls);
+    world->client_tls = tern_tls_sim_new(NULL, &world->args.tls);
+  }
+  return world->server_tls != NULL && world->client_tls != NULL;
+}
+
+static tern_addr address(unsigned host, uint16_t port)
+{
+  tern_addr addr;
+  memset(&addr, 0, sizeof(addr));
+  addr.family = 4;
+  addr.ip[0] = 10;
+  addr.ip[2] = (uint8_t)(host >> 8);
+  addr.ip[3] = (uint8_t)host;
+  addr.port = port;
+  return addr;
+}
+
+static struct tern_sim_node *add_endpoint(struct sim_world *world, bool is_server, tern_addr addr)
+{
+  struct tern_sim_endpoint_args args = {is_server ? "server" : "client", addr, NULL, &endpoint_ops,
+                                        world};
+  struct tern_sim_node *node = NULL;
+  char why[256] = "";
+  tern_config config = is_server ? world->args.server : world->args.client;
+  config.alloc = tern_fail_alloc_ops(&world->heap);
+  config.server_tls = is_server ? world->server_tls : NULL;
+  config.client_tls = is_server ? NULL : world->client_tls;
+  args.config = &config;
+  if (tern_sim_add_endpoint(world->sim, &args, &node, why, sizeof(why)) != TERN_OK) {
+    if (world->args.fail_at == 0)
+      fail_msg("endpoint: %s", why);
+    return NULL;
+  }
+  uint64_t streams = world->args.plan.bidi_streams + world->args.plan.uni_streams;
+  sim_oracle_add(&world->oracle, node, &config, is_server, streams * config.send_buffer_bytes);
+  return node;
+}
+
+static bool add_client(struct sim_world *world, unsigned index)
+{
+  struct sim_world_args *args = &world->args;
+  struct tern_sim_node *node = add_endpoint(world, false, address(2 + index, 40000));
+  if (node == NULL)
+    return false;
+  world->client_nodes[index] = node;
+  struct tern_sim_link *up =
+      tern_sim_add_link(world->sim, args->up != NULL ? args->up : &args->link);
+  struct tern_sim_link *down = tern_sim_add_link(world->sim, &args->link);
+  assert_non_null(up);
+  assert_non_null(down);
+  assert_int_equal(tern_sim_route(world->sim, node, world->server_node, up), TERN_OK);
+  assert_int_equal(tern_sim_route(world->sim, world->server_node, node, down), TERN_OK);
+  sim_app_init(&world->clients[index], &args->plan, false);
+  tern_connect_args connect = {.remote = address(1, 443),
+                               .server_name = "localhost",
+                               .ops = &sim_app_conn_ops,
+                               .app = &world->clients[index]};
+  tern_conn *conn = NULL;
+  tern_status status = tern_endpoint_connect(tern_sim_node_endpoint(node), &connect,
+                                             tern_sim_now(world->sim), &conn);
+  if (args->fail_at == 0)
+    assert_string_equal(tern_status_name(status), tern_status_name(TERN_OK));
+  world->clients[index].conn = status == TERN_OK ? conn : NULL;
+  return status == TERN_OK;
+}
+
+static void free_parts(struct sim_world *world)
+{
+  tern_sim_free(world->sim);
+  tern_tls_unref(world->server_tls);
+  tern_tls_unref(world->client_tls);
+}
+
+struct sim_world *sim_world_new(const struct sim_world_args *args)
+{
+  struct sim_world *world = calloc(1, sizeof(*world));
+  assert_non_null(world);
+  assert_in_range(args->clients, 1, SIM_WORLD_CLIENTS_MAX);
+  world->args = *args;
+  tern_fail_alloc_init(&world->heap, args->fail_at);
+  assert_int_equal(tern_sim_new(&world->sim, args->seed, NULL), TERN_OK);
+  sim_oracle_init(&world->oracle, world->sim);
+  sim_oracle_set_filter(&world->oracle, args->filter, args->filter_arg);
+  assert_true(make_tls(world));
+  world->server_node = add_endpoint(world, true, address(1, 443));
+  bool is_made = world->server_node != NULL;
+  for (unsigned i = 0; is_made && i < args->clients; i++)
+    is_made = add_client(world, i);
+  if (is_made)
+    return world;
+  free_parts(world);
+  assert_int_equal(world->heap.live_bytes, 0);
+  free(world);
+  return NULL;
+}
+
+/* ---- running ----------------------------------------------------------------------------- */
+
+static void check_conns(struct sim_world *world)
+{
+  for (unsigned i = 0; i < world->args.clients; i++) {
+    if (world->clients[i].conn != NULL)
+      sim_oracle_check_conn(&world->oracle, world->client_nodes[i], world->clients[i].conn);
+  }
+  for (unsigned i = 0; i < world->servers_count; i++) {
+    if (world->servers[i].conn != NULL)
+      sim_oracle_check_conn(&world->oracle, world->server_node, world->servers[i].conn);
+  }
+  sim_oracle_check(&world->oracle);
+}
+
+static bool are_conns_gone(const struct sim_world *world)
+{
+  tern_endpoint_stats stats;
+  tern_endpoint_get_stats(tern_sim_node_endpoint(world->server_node), &stats);
+  uint64_t conns = stats.conns_now;
+  for (unsigned i = 0; i < world->args.clients; i++) {
+    tern_endpoint_get_stats(tern_sim_node_endpoint(world->client_nodes[i]), &stats);
+    conns += stats.conns_now;
+  }
+  return conns == 0;
+}
+
+/* Between instants: is it over? The checks go along. */
+static bool is_over(void *arg)
+{
+  struct sim_world *world = arg;
+  if (world->steps++ % STEPS_PER_CHECK == 0)
+    check_conns(world);
+  for (unsigned i = 0; i < world->args.clients; i++) {
+    if (!world->clients[i].is_closed)
+      return false;
+  }
+  return are_conns_gone(world);
+}
+
+bool sim_world_run(struct sim_world *world, tern_time limit_ns)
+{
+  return tern_sim_run_until_true(world->sim, is_over, world, tern_sim_now(world->sim) + limit_ns);
+}
+
+/* ---- ending ------------------------------------------------------------------------------ */
+
+static void assert_app(const struct sim_app *app, const char *who)
+{
+  if (app->fault[0] != 0)
+    fail_msg("%s: %s", who, app->fault);
+}
+
+static void assert_ended(const struct sim_app *app, const char *who)
+{
+  assert_app(app, who);
+  assert_true(app->is_closed);
+  assert_int_equal(app->streams_live, 0);
+  assert_int_equal(app->releases_owed, 0);
+}
+
+static void assert_closed_well(const struct sim_world *world, const struct sim_app *app,
+                               const char *who)
+{
+  char text[256];
+  if (app->error.kind != TERN_ERROR_APPLICATION || app->error.code != world->args.plan.close_code)
+    fail_msg("%s: %s", who, tern_error_format(&app->error, text, sizeof(text)));
+}
+
+void sim_world_assert_complete(struct sim_world *world)
+{
+  uint64_t streams = world->args.plan.bidi_streams + world->args.plan.uni_streams;
+  uint64_t down = world->args.plan.bidi_streams * world->args.plan.down_bytes;
+  uint64_t up = streams * world->args.plan.up_bytes;
+  assert_int_equal(world->servers_count, world->args.clients);
+  for (unsigned i = 0; i < world->args.clients; i++) {
+    assert_app(&world->clients[i], "client");
+    assert_app(&world->servers[i], "server");
+    assert_int_equal(world->clients[i].streams_complete, streams);
+    assert_int_equal(world->servers[i].streams_complete, streams);
+    assert_int_equal(world->clients[i].bytes_received, down);
+    assert_int_equal(world->servers[i].bytes_received, up);
+    if (world->args.plan.stays_open)
+      continue;
+    assert_closed_well(world, &world->clients[i], "client");
+    assert_closed_well(world, &world->servers[i], "server");
+  }
+}
+
+static void close_all(struct sim_world *world)
+{
+  for (unsigned i = 0; i < world->args.clients; i++) {
+    if (world->clients[i].conn != NULL && !world->clients[i].is_closed)
+      tern_conn_close(world->clients[i].conn, world->args.plan.close_code, "end of test");
+  }
+}
+
+void sim_world_free(struct sim_world *world)
+{
+  close_all(world);
+  /* O6: the longest wait is the idle timeout, or the handshake's. */
+  uint64_t idle_ms = world->args.server.idle_timeout_ms + world->args.server.handshake_timeout_ms;
+  bool is_gone = sim_world_run(world, (4 * idle_ms + 60000) * TERN_MS);
+  if (world->oracle.fault[0] == 0)
+    sim_oracle_check_end(&world->oracle);
+  if (world->oracle.fault[0] != 0)
+    fail_msg("seed %llu: %s", (unsigned long long)world->args.seed, world->oracle.fault);
+  assert_true(is_gone);
+  for (unsigned i = 0; i < world->args.clients; i++)
+    assert_ended(&world->clients[i], "client");
+  for (unsigned i = 0; i < world->servers_count; i++)
+    assert_ended(&world->servers[i], "server");
+  free_parts(world);
+  assert_int_equal(world->heap.live_bytes, 0);
+  free(world);
+}
