@@ -190,7 +190,7 @@ typedef struct tern_connect_args {
   tern_addr remote;
   tern_addr local;          /* family 0 = the system's choice */
   const char *server_name;  /* SNI and the name that the certificate must carry */
-  const tern_conn_ops *ops; /* must outlive the connection */
+  const tern_conn_ops *ops; /* must outlive the connection; NULL = set later */
   void *app;
 } tern_connect_args;
 

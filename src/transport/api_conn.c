@@ -26,6 +26,21 @@ struct tern_alloc *tern_conn_alloc(tern_conn *conn)
   return &conn->alloc;
 }
 
+void tern_conn_set_cleanup(tern_conn *conn, void (*cleanup)(void *arg), void *arg)
+{
+  conn->layer.cleanup = cleanup;
+  conn->layer.cleanup_arg = arg;
+}
+
+void tern_conn_set_alarm(tern_conn *conn, tern_time at, void (*fire)(void *arg, tern_time now),
+                         void *arg)
+{
+  conn->layer.alarm = fire;
+  conn->layer.alarm_arg = arg;
+  conn->layer.alarm_at = at;
+  tern_conn_update_timer(conn);
+}
+
 bool tern_conn_is_server(const tern_conn *conn)
 {
   return conn->is_server;

@@ -2,6 +2,8 @@
 /* Connection ids: see cid.h. All tables are a handful of entries, so everything is a plain walk. */
 #include "transport/cid.h"
 
+#include <string.h>
+
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "wire/frame_write.h"

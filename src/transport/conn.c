@@ -89,7 +89,7 @@ void tern_conn_drop_space(tern_conn *conn, enum tern_space_id id)
     return;
   tern_conn_forget_in_flight(conn, *place);
   if (conn->news.ack.space == *place)
-    conn->news.ack.has_acked = false;
+    memset(&conn->news.ack, 0, sizeof conn->news.ack);
   free_space(conn, *place);
   *place = NULL;
   /* [rfc9002-6.2.2] the backoff starts anew when keys are discarded. */
@@ -256,7 +256,7 @@ tern_status tern_conn_new(const struct tern_conn_args *args, tern_conn **out)
   conn->peer_scid = args->peer_cid;
   conn->started_at = conn->idle_from = conn->anti_deadlock_since = endpoint->now;
   conn->shutdown_at = conn->end_at = conn->keys_drop_at = TERN_TIME_NEVER;
-  conn->pace_at = TERN_TIME_NEVER;
+  conn->pace_at = conn->layer.alarm_at = TERN_TIME_NEVER;
   tern_params_init(&conn->peer_params);
   tern_glitch_init(&conn->glitches, TERN_CAP_GLITCH_BURST, TERN_CAP_GLITCH_RATE, endpoint->now);
   tern_list_push_back(&endpoint->conns, &conn->all_node);
@@ -336,8 +336,19 @@ static void clear_sent(struct tern_pn_space *space)
   tern_stream_recv_deinit(&space->crypto_recv);
 }
 
+static void clean_up_layer(tern_conn *conn)
+{
+  void (*cleanup)(void *arg) = conn->layer.cleanup;
+
+  conn->layer.cleanup = NULL;
+  conn->layer.alarm_at = TERN_TIME_NEVER;
+  if (cleanup != NULL)
+    cleanup(conn->layer.cleanup_arg);
+}
+
 void tern_conn_shed(tern_conn *conn)
 {
+  clean_up_layer(conn);
   clear_sent(conn->initial);
   clear_sent(conn->handshake);
   clear_sent(conn->path.data);
@@ -352,6 +363,7 @@ void tern_conn_free(tern_conn *conn)
 {
   tern_endpoint *endpoint = conn->endpoint;
 
+  clean_up_layer(conn);
   leave_half_open(conn);
   tern_endpoint_forget_runs(endpoint, conn);
   tern_list_remove(&conn->all_node);

@@ -81,6 +81,15 @@ struct tern_path {
 /* The id that packets of a route carry to the peer: in conn.c. */
 const struct tern_cid *tern_conn_peer_id(const tern_conn *conn, uint8_t route_index);
 
+/* What the layer above asked for (base/conn_alloc.h). */
+struct tern_conn_layer {
+  void (*cleanup)(void *arg);
+  void *cleanup_arg;
+  void (*alarm)(void *arg, tern_time now);
+  void *alarm_arg;
+  tern_time alarm_at;
+};
+
 /* A packet that came before its keys. */
 struct tern_early_packet {
   struct tern_early_packet *next;
@@ -185,6 +194,7 @@ struct tern_conn {
   uint64_t half_open_bytes; /* what this connection adds to the endpoint's sum */
   struct tern_glitch glitches;
   struct tern_conn_news news;
+  struct tern_conn_layer layer;
   tern_conn_stats stats;
 };
 

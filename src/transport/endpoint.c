@@ -240,12 +240,16 @@ static void receive_datagram(tern_endpoint *endpoint, const struct tern_in_datag
     return;
   }
   flush_short(endpoint);
-  if (conn == NULL) {
+  bool is_new = conn == NULL;
+  if (is_new) {
     struct tern_stranger stranger = {datagram->meta, datagram->data, datagram->len, &invariant};
     conn = tern_endpoint_on_stranger(endpoint, &stranger);
   }
   if (conn != NULL)
     tern_conn_receive(conn, datagram);
+  /* A first packet that was not authentic leaves nothing behind ([HOSTILE P4]). */
+  if (conn != NULL && is_new && !conn->has_received && conn->early == NULL)
+    conn->state = TERN_CONN_DEAD;
 }
 
 static void receive_item(tern_endpoint *endpoint, tern_datagram *item)
@@ -338,8 +342,7 @@ tern_status tern_endpoint_connect(tern_endpoint *endpoint, const tern_connect_ar
 
   if (endpoint->is_in_hook)
     return TERN_REENTRY;
-  if (args->remote.family == 0 || args->server_name == NULL || args->ops == NULL ||
-      endpoint->client_tls == NULL)
+  if (args->remote.family == 0 || args->server_name == NULL || endpoint->client_tls == NULL)
     return TERN_INVALID;
   if (now > endpoint->now)
     endpoint->now = now;

@@ -35,7 +35,8 @@ static void keep_early(tern_conn *conn, const struct in_packet *in)
   const struct tern_open_item *item = in->item;
   struct tern_early_packet **end = &conn->early;
 
-  if (conn->early_count == TERN_CAP_PACKETS_BEFORE_KEYS) {
+  if (conn->early_count == TERN_CAP_PACKETS_BEFORE_KEYS ||
+      item->len > conn->endpoint->config.mtu_max_bytes) {
     drop(conn, tern_space_of(in->type), item->len, TERN_DROP_BUFFER_FULL);
     return;
   }
@@ -247,25 +248,42 @@ static void learn_scid(tern_conn *conn, const struct tern_long_header *header)
   tern_cid_remote_set_first(&conn->path.remote_ids, &conn->peer_scid);
 }
 
+/* What the header alone shows to be wrong; TERN_DROP_EMPTY = nothing. */
+static enum tern_drop_reason find_fault(tern_conn *conn, const struct tern_long_header *header,
+                                        size_t datagram_bytes)
+{
+  bool is_initial = header->type == TERN_PACKET_INITIAL;
+
+  if (header->version != conn->version)
+    return TERN_DROP_VERSION_MISMATCH;
+  if (header->type != TERN_PACKET_RETRY && !check_scid(conn, header))
+    return TERN_DROP_SCID_MISMATCH;
+  /* [rfc9000-14.1] a server ignores Initials in datagrams that are too small. */
+  if (is_initial && conn->is_server && datagram_bytes < TERN_INITIAL_DATAGRAM_MIN)
+    return TERN_DROP_INITIAL_TOO_SMALL;
+  /* [rfc9000-17.2.2] servers put no token into theirs. */
+  if (is_initial && !conn->is_server && header->token.len != 0)
+    return TERN_DROP_BAD_TOKEN;
+  return TERN_DROP_EMPTY;
+}
+
 static void receive_long(tern_conn *conn, const tern_datagram *meta,
-                         const struct tern_long_header *header, uint8_t *packet)
+                         const struct tern_long_header *header, uint8_t *packet,
+                         size_t datagram_bytes)
 {
   struct tern_open_item item = {
       .packet = packet, .pn_at = (uint16_t)header->pn_offset, .len = (uint16_t)header->packet_len};
   struct in_packet in = {&item, NULL, meta, header->type, conn->path.active};
   bool was_received = conn->has_received;
 
-  if (header->version != conn->version) {
-    drop(conn, TERN_SPACE_INITIAL, item.len, TERN_DROP_VERSION_MISMATCH);
+  enum tern_drop_reason fault = find_fault(conn, header, datagram_bytes);
+  if (fault != TERN_DROP_EMPTY) {
+    drop(conn, TERN_SPACE_INITIAL, item.len, fault);
     return;
   }
   if (header->type == TERN_PACKET_RETRY) {
     if (!tern_conn_on_retry(conn, header, tern_slice_of(packet, header->packet_len)))
       drop(conn, TERN_SPACE_INITIAL, header->packet_len, TERN_DROP_BAD_RETRY);
-    return;
-  }
-  if (!check_scid(conn, header)) {
-    drop(conn, tern_space_of(header->type), item.len, TERN_DROP_SCID_MISMATCH);
     return;
   }
   in.space =
@@ -355,16 +373,20 @@ static void replay_early(tern_conn *conn)
   }
 }
 
-static bool has_keys_for_early(tern_conn *conn)
+static bool has_keys_for(const tern_conn *conn, const struct tern_early_packet *packet)
 {
-  const struct tern_early_packet *packet = conn->early;
-
-  if (packet == NULL || !tern_conn_is_open(conn))
-    return false;
   if (tern_header_is_long(packet->bytes[0]))
     return conn->handshake != NULL && conn->handshake->can_receive;
   return conn->state == TERN_CONN_CONNECTED && conn->path.data != NULL &&
          conn->path.data->can_receive;
+}
+
+static bool has_keys_for_early(const tern_conn *conn)
+{
+  for (const struct tern_early_packet *packet = conn->early; packet != NULL; packet = packet->next)
+    if (tern_conn_is_open(conn) && has_keys_for(conn, packet))
+      return true;
+  return false;
 }
 
 /* The coalesced packets of a datagram [rfc9000-12.2]. */
@@ -399,7 +421,7 @@ void tern_conn_receive_packets(tern_conn *conn, const tern_datagram *meta, uint8
       return;
     }
     if (invariant.version == TERN_VERSION_NEGOTIATION) {
-      on_version_negotiation(conn, &peek, left);
+      on_version_negotiation(conn, &invariant, &peek, left);
       return;
     }
     enum tern_header_fault fault = tern_header_read_long(&reader, true, &header);
@@ -407,7 +429,7 @@ void tern_conn_receive_packets(tern_conn *conn, const tern_datagram *meta, uint8
       drop(conn, TERN_SPACE_INITIAL, left, get_reason(fault));
       return;
     }
-    receive_long(conn, meta, &header, packet);
+    receive_long(conn, meta, &header, packet, len);
   }
 }
 
@@ -425,17 +447,6 @@ static bool admit(tern_conn *conn, uint8_t route_index, size_t len)
   return false;
 }
 
-/* [rfc9000-14.1] a server ignores Initials in datagrams that are too small. */
-static bool is_small_initial(const tern_conn *conn, const struct tern_in_datagram *datagram)
-{
-  struct tern_reader reader = tern_reader_of(datagram->data, datagram->len);
-  struct tern_long_header header;
-
-  return conn->is_server && datagram->len < TERN_INITIAL_DATAGRAM_MIN &&
-         tern_header_read_long(&reader, true, &header) == TERN_HEADER_OK &&
-         header.type == TERN_PACKET_INITIAL;
-}
-
 void tern_conn_receive(tern_conn *conn, const struct tern_in_datagram *datagram)
 {
   uint8_t route_index = tern_conn_find_route(conn, &datagram->meta->remote);
@@ -447,10 +458,6 @@ void tern_conn_receive(tern_conn *conn, const struct tern_in_datagram *datagram)
   }
   if (!admit(conn, route_index, datagram->len))
     return;
-  if (is_small_initial(conn, datagram)) {
-    drop(conn, TERN_SPACE_INITIAL, datagram->len, TERN_DROP_INITIAL_TOO_SMALL);
-    return;
-  }
   tern_conn_receive_packets(conn, datagram->meta, datagram->data, datagram->len);
   while (has_keys_for_early(conn))
     replay_early(conn);

@@ -41,25 +41,31 @@ void tern_piece_pool_reset(struct tern_piece_pool *pool)
   pool->used = 0;
 }
 
-/* The page after the current one, a new one if there is none. */
-static struct tern_piece_page *get_next_page(struct tern_piece_pool *pool)
+bool tern_piece_pool_reserve(struct tern_piece_pool *pool, size_t count)
 {
-  struct tern_piece_page **link = pool->current != NULL ? &pool->current->next : &pool->pages;
-  if (*link == NULL) {
-    *link = tern_alloc_take(pool->alloc, sizeof(struct tern_piece_page));
-    if (*link != NULL)
-      (*link)->next = NULL;
+  struct tern_piece_page **link = &pool->pages;
+  size_t left = 0;
+  if (pool->current != NULL) {
+    left = PAGE_PIECES - pool->used;
+    link = &pool->current->next;
   }
-  return *link;
+  for (; left < count; left += PAGE_PIECES, link = &(*link)->next) {
+    if (*link != NULL)
+      continue;
+    *link = tern_alloc_take(pool->alloc, sizeof(struct tern_piece_page));
+    if (*link == NULL)
+      return false;
+    (*link)->next = NULL;
+  }
+  if (pool->current == NULL)
+    pool->current = pool->pages;
+  return true;
 }
 
 struct tern_recv_piece *tern_piece_pool_take(struct tern_piece_pool *pool, tern_slice data)
 {
-  if (pool->current == NULL || pool->used == PAGE_PIECES) {
-    struct tern_piece_page *page = get_next_page(pool);
-    if (page == NULL)
-      return NULL;
-    pool->current = page;
+  if (pool->used == PAGE_PIECES) {
+    pool->current = pool->current->next;
     pool->used = 0;
   }
   struct tern_recv_piece *piece = &pool->current->pieces[pool->used++];

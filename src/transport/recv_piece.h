@@ -9,9 +9,10 @@
 
 #include "transport/stream_recv.h"
 
-/* A borrowed piece, or NULL without memory. */
-TERN_MUST_CHECK struct tern_recv_piece *tern_piece_pool_take(struct tern_piece_pool *pool,
-                                                             tern_slice data);
+/* Sees to it that the next `count` takes succeed. False without memory. */
+TERN_MUST_CHECK bool tern_piece_pool_reserve(struct tern_piece_pool *pool, size_t count);
+/* A borrowed piece, one of those reserved. */
+struct tern_recv_piece *tern_piece_pool_take(struct tern_piece_pool *pool, tern_slice data);
 /* Gives an owned piece back; a borrowed one belongs to its pool. */
 void tern_recv_piece_drop(struct tern_recv_piece *piece, struct tern_alloc *alloc);
 /* `piece` and everything after it. */

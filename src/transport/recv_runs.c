@@ -146,15 +146,12 @@ static bool add_beyond_gap(struct tern_stream_recv *recv, uint64_t start, tern_s
   return extend_run(recv, i, start, data);
 }
 
-/* Bytes at in_order become readable: borrowed if there is a pool. */
+/* Bytes at in_order become readable: borrowed if there is a pool, where room is reserved. */
 static bool add_readable(struct tern_stream_recv *recv, struct tern_piece_pool *pool,
                          tern_slice data)
 {
   if (pool != NULL) {
-    struct tern_recv_piece *piece = tern_piece_pool_take(pool, data);
-    if (piece == NULL)
-      return false;
-    tern_recv_list_push(&recv->readable, piece);
+    tern_recv_list_push(&recv->readable, tern_piece_pool_take(pool, data));
   } else {
     bool is_last_kept = recv->kept != NULL && recv->kept == recv->readable.tail;
     if (!tern_recv_list_append(&recv->readable, recv->alloc, data,
@@ -176,6 +173,9 @@ static bool add_in_order(struct tern_stream_recv *recv, struct tern_piece_pool *
   uint32_t joined = 0;
   bool is_ok = true;
 
+  /* Borrowed bytes must not be left behind by a frame that is refused: nobody would keep them. */
+  if (pool != NULL && !tern_piece_pool_reserve(pool, recv->runs_count + (size_t)1))
+    return false;
   while (recv->in_order < end) {
     bool has_next = joined < recv->runs_count && recv->runs[joined].start <= end;
     uint64_t stop = has_next ? recv->runs[joined].start : end;

@@ -3,6 +3,9 @@
  * here runs while a packet is being parsed, so callbacks may change anything. */
 #include "transport/conn.h"
 
+/* A peer may say up to 2^62 ms; what is longer than a year is never. */
+#define IDLE_MAX_MS (UINT64_C(366) * 24 * 3600 * 1000)
+
 /* ---- streams and their places ------------------------------------------------------------------ */
 
 void tern_stream_touch(tern_stream *stream)
@@ -171,7 +174,7 @@ static void tell_connected(tern_conn *conn)
   conn->is_told = true;
   if (conn->is_server)
     endpoint->ops->on_conn(endpoint->app, conn);
-  else if (conn->ops->on_connected != NULL)
+  else if (conn->ops != NULL && conn->ops->on_connected != NULL)
     conn->ops->on_connected(conn, conn->app);
 }
 
@@ -233,6 +236,17 @@ static void tell_closed(tern_conn *conn)
   tern_conn_shed(conn);
 }
 
+/* The alarm of the layer above. */
+static void ring(tern_conn *conn)
+{
+  struct tern_conn_layer *layer = &conn->layer;
+
+  if (conn->endpoint->now < layer->alarm_at)
+    return;
+  layer->alarm_at = TERN_TIME_NEVER;
+  layer->alarm(layer->alarm_arg, conn->endpoint->now);
+}
+
 static void keep_crypto(tern_conn *conn)
 {
   for (int i = 0; i < TERN_SPACES; i++) {
@@ -261,6 +275,8 @@ void tern_conn_settle(tern_conn *conn)
     tell_connected(conn);
   if (conn->body != NULL && !conn->is_closed_told)
     tell_body(conn);
+  if (tern_conn_is_open(conn))
+    ring(conn);
   keep_crypto(conn);
   tern_conn_free_replayed(conn);
   tern_conn_check_shutdown(conn);
@@ -291,7 +307,7 @@ static tern_time get_idle_deadline(const tern_conn *conn)
   uint64_t ms = ours == 0 || (theirs != 0 && theirs < ours) ? theirs : ours;
   uint64_t least = 3 * tern_conn_pto_ns(conn);
 
-  if (ms == 0)
+  if (ms == 0 || ms > IDLE_MAX_MS)
     return TERN_TIME_NEVER;
   return conn->idle_from + (ms * TERN_MS > least ? ms * TERN_MS : least);
 }
@@ -307,7 +323,8 @@ static tern_time get_keep_alive(const tern_conn *conn)
 {
   uint64_t ms = conn->endpoint->config.keep_alive_ms;
 
-  if (ms == 0 || conn->state != TERN_CONN_CONNECTED || conn->idle_sent)
+  if (ms == 0 || conn->state != TERN_CONN_CONNECTED || conn->idle_sent || conn->path.data == NULL ||
+      conn->path.data->wants_ping)
     return TERN_TIME_NEVER;
   return conn->idle_from + ms * TERN_MS;
 }
@@ -338,6 +355,7 @@ void tern_conn_update_timer(tern_conn *conn)
     deadline = earlier(deadline, tern_pmtud_deadline(&route->pmtud));
     deadline = earlier(deadline, conn->keys_drop_at);
     deadline = earlier(deadline, conn->shutdown_at);
+    deadline = earlier(deadline, conn->layer.alarm_at);
   }
   if (deadline != conn->timer.key)
     tern_heap_update(&conn->endpoint->timers, &conn->timer, deadline);
@@ -361,7 +379,7 @@ void tern_conn_on_timer(tern_conn *conn)
     tern_conn_on_timeout_end(conn, TERN_ERROR_IDLE);
     return;
   }
-  if (now >= get_keep_alive(conn) && conn->path.data != NULL)
+  if (now >= get_keep_alive(conn))
     conn->path.data->wants_ping = true;
   if (now >= conn->keys_drop_at && conn->path.data != NULL) {
     tern_keys_drop_previous(conn->path.data->keys);

@@ -128,8 +128,7 @@ static tern_conn *on_initial(tern_endpoint *endpoint, const struct tern_stranger
                                 .peer_cid = tern_cid_of(header.scid)};
   if (tern_conn_new(&args, &conn) != TERN_OK)
     return drop(endpoint, stranger, TERN_DROP_NO_MEMORY);
-  tern_conn_start_tls(conn);
-  return conn;
+  return conn; /* TLS starts with the first CRYPTO data that is authentic */
 }
 
 tern_conn *tern_endpoint_on_stranger(tern_endpoint *endpoint, const struct tern_stranger *stranger)

@@ -99,8 +99,8 @@ void tern_stream_recv_deinit(struct tern_stream_recv *recv);
 
 enum tern_recv_result {
   TERN_RECV_OK,
-  TERN_RECV_GAPS,       /* one gap too many: drop the packet unacknowledged; nothing is changed */
-  TERN_RECV_NOMEM,      /* the same, for want of memory; part of the data may be kept */
+  TERN_RECV_GAPS,  /* one gap too many: drop the packet unacknowledged; nothing is changed */
+  TERN_RECV_NOMEM, /* the same, for want of memory; part of the data may be kept, not borrowed */
   TERN_RECV_FINAL_SIZE, /* FINAL_SIZE_ERROR [rfc9000-4.5]; nothing is changed */
   TERN_RECV_TOO_MUCH,   /* CRYPTO_BUFFER_EXCEEDED (tern_crypto_recv_on_data) or FLOW_CONTROL_ERROR
                            (tern_stream_on_data); nothing is changed */

@@ -76,8 +76,8 @@ static bool make_tls(struct sim_world *world)
     world->server_tls = make_real_tls(true);
     world->client_tls = make_real_tls(false);
   } else {
-    world->server_tls = tern_tls_sim_new(NULL, &world->args.tls);
-    world->client_tls = tern_tls_sim_new(NULL, &world->args.tls);
+    world->server_tls = tern_tls_sim_new(&world->heap_ops, &world->args.tls);
+    world->client_tls = tern_tls_sim_new(&world->heap_ops, &world->args.tls);
   }
   return world->server_tls != NULL && world->client_tls != NULL;
 }
@@ -101,7 +101,7 @@ static struct tern_sim_node *add_endpoint(struct sim_world *world, bool is_serve
   struct tern_sim_node *node = NULL;
   char why[256] = "";
   tern_config config = is_server ? world->args.server : world->args.client;
-  config.alloc = tern_fail_alloc_ops(&world->heap);
+  config.alloc = world->heap_ops;
   config.server_tls = is_server ? world->server_tls : NULL;
   config.client_tls = is_server ? NULL : world->client_tls;
   args.config = &config;
@@ -156,11 +156,14 @@ struct sim_world *sim_world_new(const struct sim_world_args *args)
   assert_non_null(world);
   assert_in_range(args->clients, 1, SIM_WORLD_CLIENTS_MAX);
   world->args = *args;
-  tern_fail_alloc_init(&world->heap, args->fail_at);
+  tern_fail_alloc_init(&world->heap, 0);
+  world->heap_ops = tern_fail_alloc_ops(&world->heap);
   assert_int_equal(tern_sim_new(&world->sim, args->seed, NULL), TERN_OK);
   sim_oracle_init(&world->oracle, world->sim);
   sim_oracle_set_filter(&world->oracle, args->filter, args->filter_arg);
   assert_true(make_tls(world));
+  world->heap.takes = 0;
+  world->heap.fail_at = args->fail_at;
   world->server_node = add_endpoint(world, true, address(1, 443));
   bool is_made = world->server_node != NULL;
   for (unsigned i = 0; is_made && i < args->clients; i++)

@@ -43,7 +43,8 @@ struct sim_world {
   struct sim_world_args args;
   struct tern_sim *sim;
   struct sim_oracle oracle;
-  struct tern_fail_alloc heap; /* of the endpoints and TLS */
+  struct tern_fail_alloc heap; /* of the endpoints and of tls_sim */
+  tern_alloc_ops heap_ops;
   tern_tls *server_tls;
   tern_tls *client_tls;
   struct tern_sim_node *server_node;

@@ -472,6 +472,7 @@ static void test_stop(void **state)
     if (copy == 0)
       tern_stream_recv_on_stop_lost(&model->recv);
   }
+  tern_stream_recv_on_stop_acked(&model->recv);
   assert_int_equal(give(model, 100, 50, false, &facts), TERN_RECV_OK);
   assert_int_equal(facts.new_highest_bytes, 140);
   assert_false(facts.is_readable);
@@ -531,6 +532,46 @@ static void test_no_memory_is_survived(void **state)
     assert_true(tern_stream_recv_is_eof(&model->recv));
     free_model(model);
   }
+}
+
+/* Memory comes and goes at random, with and without a pool: what was refused is repeated, and in the end
+ * every byte is read once and right. */
+static void test_random_want_of_memory(void **state)
+{
+  (void)state;
+  uint32_t refused = 0;
+  for (uint64_t seed = 1; seed <= 300; seed++) {
+    struct model *model = new_model(seed);
+    struct tern_recv_facts facts;
+    struct tern_piece_pool *pool = seed % 2 == 0 ? &model->pool : NULL;
+    model->size = 20000;
+    for (uint32_t i = 0; i < 400; i++) {
+      uint64_t offset = draw_below(&model->random, 19000);
+      size_t len = 1 + (size_t)draw_below(&model->random, i % 3 == 0 ? 1000 : 20);
+      struct tern_recv_data data = {offset, tern_slice_of(model->bytes + offset, len), false};
+      bool is_scarce = draw_one_in(&model->random, 2);
+      uint64_t more = draw_below(&model->random, 200);
+      fill_bytes(model->bytes + offset, offset, len);
+      model->alloc.cap_bytes = is_scarce ? model->alloc.used_bytes + more : UINT64_MAX;
+      model->pool_alloc.cap_bytes = is_scarce ? 0 : UINT64_MAX;
+      enum tern_recv_result result = tern_stream_recv_on_data(&model->recv, &data, pool, &facts);
+      refused += result == TERN_RECV_NOMEM;
+      model->alloc.cap_bytes = UINT64_MAX;
+      if (draw_one_in(&model->random, 8))
+        read_something(model);
+      if (draw_one_in(&model->random, 4))
+        end_batch(model);
+    }
+    model->pool_alloc.cap_bytes = UINT64_MAX;
+    assert_int_equal(give(model, 0, 20000, true, &facts), TERN_RECV_OK);
+    while (tern_stream_recv_readable(&model->recv) != 0)
+      read_something(model);
+    assert_true(tern_stream_recv_is_eof(&model->recv));
+    assert_int_equal(model->alloc.used_bytes, 0);
+    free_model(model);
+  }
+  assert_true(refused > 1000);
+  print_message("seeds 1 to 300, %u frames refused\n", refused);
 }
 
 static void test_keep_without_memory(void **state)
@@ -614,6 +655,7 @@ int main(void)
       cmocka_unit_test(test_stop),
       cmocka_unit_test(test_first_copy_wins),
       cmocka_unit_test(test_no_memory_is_survived),
+      cmocka_unit_test(test_random_want_of_memory),
       cmocka_unit_test(test_keep_without_memory),
       cmocka_unit_test(test_crypto_bounds),
       cmocka_unit_test(test_crypto_total),

@@ -522,6 +522,42 @@ static void test_no_memory_changes_nothing(void **state)
   tern_alloc_deinit(&alloc);
 }
 
+/* Scattered acknowledgements and losses need memory; what could not be noted can be told again. */
+static void test_no_memory_for_fates(void **state)
+{
+  (void)state;
+  static uint8_t bytes[20000];
+  struct tern_alloc alloc = make_account();
+  struct tern_stream_send send;
+  struct tern_send_facts facts;
+  struct tern_frame_record records[200] = {{0}};
+  uint32_t count = 0, refused = 0;
+  tern_stream_send_init(&send, &alloc, 4000);
+  assert_int_equal(
+      tern_stream_send_write_ref(&send, tern_slice_of(bytes, sizeof bytes), NULL, NULL), TERN_OK);
+  send_all(&send, 100, records, &count);
+  assert_int_equal(count, 200);
+  for (uint32_t i = 1; i < 200; i += 2) {
+    bool is_lost = i % 4 == 1;
+    alloc.cap_bytes = alloc.used_bytes;
+    tern_status status = is_lost ? tern_stream_send_on_lost(&send, &records[i])
+                                 : tern_stream_send_on_acked(&send, &records[i], &facts);
+    alloc.cap_bytes = UINT64_MAX;
+    if (status == TERN_OK)
+      continue;
+    assert_int_equal(status, TERN_NOMEM);
+    refused++;
+    status = is_lost ? tern_stream_send_on_lost(&send, &records[i])
+                     : tern_stream_send_on_acked(&send, &records[i], &facts);
+    assert_int_equal(status, TERN_OK);
+  }
+  assert_true(refused >= 4);
+  assert_int_equal(send.lost.count, 50);
+  assert_int_equal(send.acked.count, 50);
+  tern_stream_send_deinit(&send);
+  tern_alloc_deinit(&alloc);
+}
+
 static void test_crypto_and_rewind(void **state)
 {
   (void)state;
@@ -565,6 +601,7 @@ int main(void)
       cmocka_unit_test(test_bounds),
       cmocka_unit_test(test_segments_are_bounded),
       cmocka_unit_test(test_no_memory_changes_nothing),
+      cmocka_unit_test(test_no_memory_for_fates),
       cmocka_unit_test(test_crypto_and_rewind),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

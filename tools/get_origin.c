@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/* One host and port: its addresses, the race to connect, and the jobs over the connection.
+ *
+ * The addresses are tried in the resolver's order, each a quarter of a second after the one before (RFC
+ * 8305 5), because an address where nobody listens mostly says nothing. The first finished handshake
+ * wins and the others are closed. A TLS failure ends the race: another address would not mend it. */
+#define _GNU_SOURCE /* getaddrinfo */
+#include "get.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define NEXT_ADDRESS_NS (250 * TERN_MS)
+
+/* ---- addresses --------------------------------------------------------------------------- */
+
+static bool to_addr(const struct sockaddr *from, uint16_t port, tern_addr *addr)
+{
+  memset(addr, 0, sizeof *addr);
+  addr->port = port;
+  if (from->sa_family == AF_INET) {
+    struct sockaddr_in in;
+    memcpy(&in, from, sizeof in);
+    addr->family = 4;
+    memcpy(addr->ip, &in.sin_addr, 4);
+    return true;
+  }
+  if (from->sa_family != AF_INET6)
+    return false;
+  struct sockaddr_in6 in6;
+  memcpy(&in6, from, sizeof in6);
+  addr->family = 6;
+  memcpy(addr->ip, &in6.sin6_addr, 16);
+  addr->scope = in6.sin6_scope_id;
+  return true;
+}
+
+static void add_addr(struct tern_get_origin *origin, const tern_addr *addr)
+{
+  uint8_t wanted = origin->get->options.family;
+  if ((wanted != 0 && wanted != addr->family) || origin->addrs_count == TERN_GET_ADDRS_MAX)
+    return;
+  for (size_t i = 0; i < origin->addrs_count; i++)
+    if (tern_addr_equal(&origin->addrs[i], addr))
+      return;
+  origin->addrs[origin->addrs_count++] = *addr;
+}
+
+static void add_given(struct tern_get_origin *origin)
+{
+  const struct tern_get_options *options = &origin->get->options;
+  for (size_t i = 0; i < options->resolves_count; i++) {
+    const struct tern_get_resolve *given = &options->resolves[i];
+    if (given->port == origin->first->port && strcmp(given->host, origin->first->host) == 0)
+      add_addr(origin, &given->addr);
+  }
+}
+
+/* 0, or an error of getaddrinfo. */
+static int ask_resolver(struct tern_get_origin *origin)
+{
+  struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM}, *list;
+  int error = getaddrinfo(origin->first->host, NULL, &hints, &list);
+  if (error != 0)
+    return error;
+  for (const struct addrinfo *at = list; at != NULL; at = at->ai_next) {
+    tern_addr addr;
+    if (to_addr(at->ai_addr, origin->first->port, &addr))
+      add_addr(origin, &addr);
+  }
+  freeaddrinfo(list);
+  return 0;
+}
+
+bool tern_get_origin_resolve(struct tern_get_origin *origin)
+{
+  const char *host = origin->first->host;
+  add_given(origin);
+  int error = origin->addrs_count == 0 ? ask_resolver(origin) : 0;
+  if (error != 0) {
+    tern_cli_say(TERN_GET_WHO,
+                 "cannot find the address of %s: %s; check the name, or give it with --resolve",
+                 host, gai_strerror(error));
+  } else if (origin->addrs_count == 0) {
+    tern_cli_say(TERN_GET_WHO, "%s has no IPv%d address; try without -%d", host,
+                 origin->get->options.family, origin->get->options.family);
+  }
+  if (origin->addrs_count > 0)
+    return true;
+  tern_get_fail(origin->get, TERN_EXIT_RESOLVE);
+  return false;
+}
+
+/* ---- jobs -------------------------------------------------------------------------------- */
+
+static void end_if_closed(struct tern_get_origin *origin)
+{
+  struct tern_get *get = origin->get;
+  if (origin->phase != TERN_GET_ENDED || origin->attempts_open > 0)
+    return;
+  if (--get->origins_open == 0)
+    tern_loop_stop(get->loop);
+}
+
+static void keep_figures(struct tern_get_origin *origin)
+{
+  if (origin->winner != NULL && origin->winner->h3 != NULL)
+    tern_conn_get_stats(tern_h3_get_conn(origin->winner->h3), &origin->figures.conn);
+}
+
+void tern_get_origin_stop(struct tern_get_origin *origin, uint64_t code)
+{
+  if (origin->phase == TERN_GET_ENDED)
+    return;
+  keep_figures(origin);
+  origin->phase = TERN_GET_ENDED;
+  tern_loop_set_timer(origin->next_timer, TERN_TIME_NEVER);
+  for (size_t i = 0; i < origin->attempts_count; i++)
+    if (origin->attempts[i].h3 != NULL)
+      tern_h3_close(origin->attempts[i].h3, code, "");
+}
+
+/* Starts jobs as long as there are some and room for them. */
+static void start_jobs(struct tern_get_origin *origin)
+{
+  while (origin->phase == TERN_GET_CONNECTED && !origin->is_going_away &&
+         origin->jobs_started < origin->jobs_total &&
+         origin->jobs_started - origin->jobs_done < TERN_GET_CONCURRENT_MAX) {
+    const struct tern_url *url = origin->urls[origin->jobs_started % origin->urls_count];
+    origin->jobs_started++;
+    if (tern_get_transfer_start(origin, url))
+      continue;
+    origin->jobs_done++;
+    origin->jobs_total = origin->jobs_started; /* the next one would fare no better */
+  }
+}
+
+static void go_on(struct tern_get_origin *origin)
+{
+  start_jobs(origin);
+  if (origin->phase != TERN_GET_CONNECTED || origin->jobs_done < origin->jobs_started)
+    return;
+  if (origin->jobs_started < origin->jobs_total) {
+    tern_cli_say(TERN_GET_WHO, "%s takes no more requests on this connection; run it again for the rest",
+                 origin->first->authority);
+    tern_get_fail(origin->get, TERN_EXIT_TRANSFER);
+  }
+  tern_get_origin_stop(origin, TERN_H3_NO_ERROR);
+}
+
+void tern_get_origin_on_job_done(struct tern_get_origin *origin)
+{
+  origin->jobs_done++;
+  origin->figures.last_at = tern_loop_now(origin->get->loop);
+  if (origin->phase == TERN_GET_CONNECTED)
+    go_on(origin);
+}
+
+/* ---- the race ---------------------------------------------------------------------------- */
+
+static void start_next(struct tern_get_origin *origin);
+
+static void on_connected(tern_h3 *h3, void *app)
+{
+  struct tern_get_attempt *attempt = app;
+  struct tern_get_origin *origin = attempt->origin;
+  if (origin->phase != TERN_GET_CONNECTING)
+    return; /* it is being closed */
+  origin->phase = TERN_GET_CONNECTED;
+  origin->winner = attempt;
+  tern_loop_set_timer(origin->next_timer, TERN_TIME_NEVER);
+  for (size_t i = 0; i < origin->attempts_count; i++) {
+    tern_h3 *other = origin->attempts[i].h3;
+    if (other != NULL && other != h3)
+      tern_h3_close(other, TERN_H3_NO_ERROR, "");
+  }
+  tern_get_explain_connected(origin);
+  origin->figures.first_at = tern_loop_now(origin->get->loop);
+  go_on(origin);
+}
+
+static void on_goaway(tern_h3 *h3, uint64_t id, void *app)
+{
+  struct tern_get_attempt *attempt = app;
+  (void)h3;
+  (void)id;
+  attempt->origin->is_going_away = true;
+}
+
+/* While connecting: others may still succeed, unless it was TLS. */
+static void on_attempt_failed(struct tern_get_origin *origin, const tern_error *error)
+{
+  bool is_last = origin->attempts_open == 0 && origin->attempts_count == origin->addrs_count;
+  if (is_last || error->kind == TERN_ERROR_TLS) {
+    tern_get_tell_connect_error(origin, error);
+    tern_get_origin_stop(origin, TERN_H3_NO_ERROR);
+  } else {
+    start_next(origin);
+  }
+}
+
+static void on_closed(tern_h3 *h3, const tern_error *error, void *app)
+{
+  struct tern_get_attempt *attempt = app;
+  struct tern_get_origin *origin = attempt->origin;
+  if (origin->winner == attempt && origin->phase == TERN_GET_CONNECTED)
+    keep_figures(origin);
+  (void)h3;
+  attempt->h3 = NULL;
+  origin->attempts_open--;
+  if (origin->phase == TERN_GET_CONNECTING) {
+    on_attempt_failed(origin, error);
+  } else if (origin->phase == TERN_GET_CONNECTED && origin->winner == attempt) {
+    tern_get_tell_broken(origin, error);
+    origin->phase = TERN_GET_ENDED;
+  }
+  end_if_closed(origin);
+}
+
+static const tern_h3_ops h3_ops = {
+    .size = sizeof(tern_h3_ops),
+    .on_connected = on_connected,
+    .on_goaway = on_goaway,
+    .on_closed = on_closed,
+};
+
+/* False if the system has no way to that address. */
+static bool start_attempt(struct tern_get_origin *origin, const tern_addr *addr)
+{
+  struct tern_get *get = origin->get;
+  struct tern_get_attempt *attempt = &origin->attempts[origin->attempts_count++];
+  tern_connect_args args = {.remote = *addr, .server_name = origin->first->host};
+  tern_conn *conn;
+  attempt->origin = origin;
+  attempt->addr = *addr;
+  tern_get_explain_attempt(get, addr);
+  if (tern_loop_connect(get->loop, &args, &conn) != TERN_OK)
+    return false;
+  if (tern_h3_new_client(&attempt->h3, conn, NULL, &h3_ops, attempt) != TERN_OK) {
+    attempt->h3 = NULL;
+    tern_conn_close(conn, TERN_H3_INTERNAL_ERROR, "");
+    return false;
+  }
+  origin->attempts_open++;
+  return true;
+}
+
+static void start_next(struct tern_get_origin *origin)
+{
+  struct tern_get *get = origin->get;
+  bool has_begun = false;
+  while (!has_begun && origin->attempts_count < origin->addrs_count)
+    has_begun = start_attempt(origin, &origin->addrs[origin->attempts_count]);
+  if (origin->attempts_count < origin->addrs_count)
+    tern_loop_set_timer(origin->next_timer, tern_loop_now(get->loop) + NEXT_ADDRESS_NS);
+  if (has_begun || origin->attempts_open > 0)
+    return;
+  tern_error error = {.kind = TERN_ERROR_LOCAL, .reason = "the system has no route to it"};
+  tern_get_tell_connect_error(origin, &error);
+  tern_get_origin_stop(origin, TERN_H3_NO_ERROR);
+}
+
+static void on_next_timer(void *arg, tern_time now)
+{
+  struct tern_get_origin *origin = arg;
+  (void)now;
+  if (origin->phase != TERN_GET_CONNECTING)
+    return;
+  start_next(origin);
+  end_if_closed(origin);
+}
+
+void tern_get_origin_start(struct tern_get_origin *origin)
+{
+  if (tern_loop_add_timer(origin->get->loop, on_next_timer, origin, &origin->next_timer) !=
+      TERN_OK) {
+    tern_cli_say(TERN_GET_WHO, "not enough memory");
+    tern_get_fail(origin->get, TERN_EXIT_LOCAL);
+    origin->phase = TERN_GET_ENDED;
+  } else {
+    start_next(origin);
+  }
+  end_if_closed(origin);
+}
