@@ -120,8 +120,8 @@ static bool start_timers(struct tern_get *get)
   tern_time now = tern_loop_now(get->loop);
   get->started_at = now;
   get->progress_total = UINT64_MAX;
-  get->has_progress = get->options.output != NULL && strcmp(get->options.output, "-") != 0 &&
-                      get->options.repeat == 1 && isatty(STDERR_FILENO);
+  get->has_progress = get->options.output != NULL && !tern_get_is_to_stdout(get) &&
+                      !tern_get_is_discarding(get) && isatty(STDERR_FILENO);
   if (tern_loop_add_timer(get->loop, on_max_time, get, &get->max_timer) != TERN_OK ||
       tern_loop_add_timer(get->loop, on_progress, get, &get->progress_timer) != TERN_OK)
     return false;
@@ -132,24 +132,53 @@ static bool start_timers(struct tern_get *get)
   return true;
 }
 
-/* The origins that have an address begin; a name that has none stops its own URLs only. */
-static void start_origins(struct tern_get *get)
+/* A name that has no address stops its own URLs only. */
+static void resolve_origins(struct tern_get *get)
 {
   for (size_t i = 0; i < get->origins_count; i++) {
     struct tern_get_origin *origin = &get->origins[i];
-    if (tern_get_origin_resolve(origin)) {
+    if (tern_get_origin_resolve(origin))
       get->origins_open++;
-      tern_get_origin_start(origin);
-    } else {
+    else
       origin->phase = TERN_GET_ENDED;
-    }
   }
+}
+
+/* All at once, but one after the other where bodies would mix on standard output. */
+void tern_get_start_origins(struct tern_get *get)
+{
+  while (get->origins_started < get->origins_count) {
+    struct tern_get_origin *origin = &get->origins[get->origins_started++];
+    if (origin->phase == TERN_GET_ENDED)
+      continue;
+    tern_get_origin_start(origin);
+    if (tern_get_is_serial(get))
+      return;
+  }
+}
+
+bool tern_get_is_discarding(const struct tern_get *get)
+{
+  return get->options.repeat > 1;
+}
+
+bool tern_get_is_to_stdout(const struct tern_get *get)
+{
+  const struct tern_get_options *options = &get->options;
+  bool has_file = options->output != NULL && strcmp(options->output, "-") != 0;
+  return !has_file && !options->remote_name && !tern_get_is_discarding(get);
+}
+
+bool tern_get_is_serial(const struct tern_get *get)
+{
+  return get->options.urls_count > 1 && tern_get_is_to_stdout(get);
 }
 
 static void run(struct tern_get *get)
 {
   tern_status status = TERN_OK;
-  start_origins(get);
+  resolve_origins(get);
+  tern_get_start_origins(get);
   if (get->origins_open > 0)
     status = tern_loop_run(get->loop);
   if (status != TERN_OK) {

@@ -64,6 +64,7 @@ struct tern_get_origin {
   uint64_t jobs_total, jobs_started, jobs_done; /* urls_count times repeat */
   uint64_t jobs_broken;                         /* cut by the end of the connection */
   bool is_going_away;                           /* the server takes no more */
+  bool is_counted_out;                          /* no longer in origins_open */
   struct tern_get_figures figures;
 };
 
@@ -72,7 +73,8 @@ struct tern_get {
   tern_loop *loop;
   struct tern_get_origin *origins;
   size_t origins_count;
-  size_t origins_open;
+  size_t origins_started;
+  size_t origins_open; /* with an address and not at their end */
   int exit_code; /* of the first thing that went wrong */
   tern_loop_timer *max_timer;
   tern_loop_timer *progress_timer;
@@ -83,6 +85,13 @@ struct tern_get {
 
 /* Keeps the first exit code that is not 0. */
 void tern_get_fail(struct tern_get *get, int exit_code);
+/* Starts those that did not start yet; with tern_get_is_serial the next one only. */
+void tern_get_start_origins(struct tern_get *get);
+/* Nobody wants the bodies. */
+bool tern_get_is_discarding(const struct tern_get *get);
+bool tern_get_is_to_stdout(const struct tern_get *get);
+/* Several bodies go to standard output: one after the other. */
+bool tern_get_is_serial(const struct tern_get *get);
 
 /* ---- get_origin.c ------------------------------------------------------------------------ */
 

@@ -99,10 +99,13 @@ bool tern_get_origin_resolve(struct tern_get_origin *origin)
 static void end_if_closed(struct tern_get_origin *origin)
 {
   struct tern_get *get = origin->get;
-  if (origin->phase != TERN_GET_ENDED || origin->attempts_open > 0)
+  if (origin->phase != TERN_GET_ENDED || origin->attempts_open > 0 || origin->is_counted_out)
     return;
+  origin->is_counted_out = true;
   if (--get->origins_open == 0)
     tern_loop_stop(get->loop);
+  else if (tern_get_is_serial(get))
+    tern_get_start_origins(get);
 }
 
 static void keep_figures(struct tern_get_origin *origin)
@@ -126,9 +129,10 @@ void tern_get_origin_stop(struct tern_get_origin *origin, uint64_t code)
 /* Starts jobs as long as there are some and room for them. */
 static void start_jobs(struct tern_get_origin *origin)
 {
+  uint64_t concurrent_max = tern_get_is_serial(origin->get) ? 1 : TERN_GET_CONCURRENT_MAX;
   while (origin->phase == TERN_GET_CONNECTED && !origin->is_going_away &&
          origin->jobs_started < origin->jobs_total &&
-         origin->jobs_started - origin->jobs_done < TERN_GET_CONCURRENT_MAX) {
+         origin->jobs_started - origin->jobs_done < concurrent_max) {
     const struct tern_url *url = origin->urls[origin->jobs_started % origin->urls_count];
     origin->jobs_started++;
     if (tern_get_transfer_start(origin, url))

@@ -303,11 +303,14 @@ static void receive_long(tern_conn *conn, const tern_datagram *meta,
 }
 
 /* [rfc9000-6.2] only as the very first answer, and only if it does not name our version. */
-static void on_version_negotiation(tern_conn *conn, struct tern_reader *reader, size_t len)
+static void on_version_negotiation(tern_conn *conn, const struct tern_invariant *invariant,
+                                   struct tern_reader *reader, size_t len)
 {
   tern_slice versions;
 
-  if (conn->is_server || conn->has_received || !tern_version_negotiation_read(reader, &versions) ||
+  if (conn->is_server || conn->has_received ||
+      !tern_cid_is_slice(&conn->peer_scid, invariant->scid) ||
+      !tern_version_negotiation_read(reader, &versions) ||
       tern_version_negotiation_has(versions, conn->version)) {
     drop(conn, TERN_SPACE_INITIAL, len, TERN_DROP_STALE_VERSION_NEGOTIATION);
     return;

@@ -372,7 +372,10 @@ static void test_settings_written(void **state)
     assert_int_equal(reader.left, (size_t)(bytes + len - at));
     tern_h3_settings_init(&again);
     assert_int_equal(tern_h3_settings_read(&again, tern_slice_of(at, (size_t)reader.left)), 0);
-    assert_memory_equal(&ours, &again, sizeof(ours));
+    assert_int_equal(again.table_bytes, ours.table_bytes);
+    assert_int_equal(again.field_section_max, ours.field_section_max);
+    assert_int_equal(again.blocked_streams, ours.blocked_streams);
+    assert_true(again.extended_connect && again.datagrams);
   }
 }
 
