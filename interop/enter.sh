@@ -5,6 +5,7 @@
 # ROOT with the folder SHARED visible at the same path. The mounts live in a
 # namespace of their own and go with the program; every step is an exec, so the
 # program keeps the caller's process id and its signals.
+# shellcheck disable=SC2016
 exec unshare --mount --propagation private sh -euc '
   root=$1 shared=$2
   shift 2

@@ -16,6 +16,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 out=$(dirname "$here")/build/interop
 cache=${TERN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tern}/interop
+# shellcheck disable=SC2034  # the steps use it
 jobs=${TERN_JOBS:-$(nproc)}
 mkdir -p "$out/log" "$out/skipped" "$cache"
 exec 9>"$cache/lock"

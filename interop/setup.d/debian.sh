@@ -24,7 +24,7 @@ debian_install() {
 
 caddy_unpack() {
   command -v apt-get >/dev/null || give_up "no apt-get on this machine"
-  cd "$1"
+  cd "$1" || return
   # An unprivileged apt complains about a folder that its sandbox user cannot enter.
   apt-get -o APT::Sandbox::User=root download caddy ||
     { apt-get update -q && apt-get -o APT::Sandbox::User=root download caddy; } ||

@@ -6,7 +6,7 @@
 rust_build() {
   local name=$1 folder=$2
   command -v cargo >/dev/null || give_up "no Rust toolchain"
-  cd "$here/peers/$name"
+  cd "$here/peers/$name" || return
   export CARGO_TARGET_DIR=$out/cargo
   cargo fetch --locked || give_up "its crates could not be fetched"
   cargo build --locked --release -j "$jobs"

@@ -6,6 +6,7 @@
 
 # archive LABEL: the address of that Debian archive in this machine's apt sources.
 archive() {
+  # shellcheck disable=SC2016  # apt's own variables
   apt-get indextargets --format '$(LABEL)|$(REPO_URI)' 'Created-By: Packages' |
     sed -n "s/^$1|//p" | head -n 1
 }

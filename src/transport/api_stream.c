@@ -155,7 +155,9 @@ void tern_stream_reset(tern_stream *stream, uint64_t code)
 {
   if (check_send(stream) != TERN_OK)
     return;
+  bool before = tern_endpoint_enter_hook(stream->conn->endpoint);
   (void)tern_stream_send_reset(&stream->send, code);
+  tern_endpoint_leave_hook(stream->conn->endpoint, before);
   tern_stream_update_places(stream);
   tern_stream_touch(stream);
 }

@@ -153,7 +153,9 @@ static void free_body(tern_conn *conn)
 
   if (body == NULL)
     return;
+  bool before = tern_endpoint_enter_hook(conn->endpoint);
   tern_stream_set_deinit(&body->streams);
+  tern_endpoint_leave_hook(conn->endpoint, before);
   tern_dgram_deinit(&body->dgram);
   tern_alloc_give(&conn->alloc, body, sizeof *body);
   conn->body = NULL;

@@ -126,6 +126,19 @@ struct tern_endpoint {
   bool is_free_pending;
 };
 
+/* A part may call the application's hooks from here on (release, fill): what they call on tern is
+ * refused. Returns what leave_hook needs; they nest. */
+static inline bool tern_endpoint_enter_hook(tern_endpoint *endpoint)
+{
+  bool before = endpoint->is_in_hook;
+  endpoint->is_in_hook = true;
+  return before;
+}
+static inline void tern_endpoint_leave_hook(tern_endpoint *endpoint, bool before)
+{
+  endpoint->is_in_hook = before;
+}
+
 /* ---- endpoint.c ---- */
 TERN_MUST_CHECK tern_status tern_endpoint_add_id(tern_endpoint *endpoint,
                                                  const struct tern_cid *cid, tern_conn *conn);

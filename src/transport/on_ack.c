@@ -28,8 +28,10 @@ static void on_stream_record(tern_conn *conn, const struct tern_frame_record *re
   struct tern_stream *stream = find_stream(conn, record);
   if (stream == NULL)
     return;
+  bool before = tern_endpoint_enter_hook(conn->endpoint); /* release, of what is acknowledged */
   tern_status status = is_acked ? tern_stream_on_record_acked(stream, record)
                                 : tern_stream_on_record_lost(stream, record);
+  tern_endpoint_leave_hook(conn->endpoint, before);
   if (status != TERN_OK)
     tern_conn_fail_local(conn, "no memory to note what became of stream data");
   if (is_acked)

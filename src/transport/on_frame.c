@@ -148,7 +148,9 @@ static enum tern_packet_fate on_stop_sending(const struct on_frame *on)
 
   if (stream == NULL)
     return fate;
+  bool before = tern_endpoint_enter_hook(on->conn->endpoint);
   tern_stream_on_stop_sending(stream, on->frame->u.stop_sending.code);
+  tern_endpoint_leave_hook(on->conn->endpoint, before);
   tern_stream_touch(stream);
   tern_stream_update_places(stream);
   return TERN_PACKET_KEEP;

@@ -238,10 +238,10 @@ static void fill_rooms(tern_conn *conn)
     for (to = from + 1; to < out->fills_count && is_next_of(out, to);)
       to++;
     const tern_source *source = out->fills[from].source;
-    conn->endpoint->is_in_hook = true;
+    bool before = tern_endpoint_enter_hook(conn->endpoint);
     bool is_filled =
         source->fill(source->arg, out->fills[from].offset, &out->fill_rooms[from], to - from);
-    conn->endpoint->is_in_hook = false;
+    tern_endpoint_leave_hook(conn->endpoint, before);
     if (!is_filled)
       fill_failed(conn, from, to);
   }

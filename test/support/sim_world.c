@@ -223,45 +223,71 @@ bool sim_world_run(struct sim_world *world, tern_time limit_ns)
 
 /* ---- ending ------------------------------------------------------------------------------ */
 
-static void assert_app(const struct sim_app *app, const char *who)
+static void assert_app(const struct sim_world *world, const struct sim_app *app)
 {
   if (app->fault[0] != 0)
-    fail_msg("%s: %s", who, app->fault);
+    fail_msg("seed %llu, %s: %s", (unsigned long long)world->args.seed,
+             app->is_server ? "server" : "client", app->fault);
 }
 
-static void assert_ended(const struct sim_app *app, const char *who)
+static void assert_ended(const struct sim_world *world, const struct sim_app *app)
 {
-  assert_app(app, who);
+  assert_app(world, app);
   assert_true(app->is_closed);
   assert_int_equal(app->streams_live, 0);
   assert_int_equal(app->releases_owed, 0);
 }
 
+/* What the client says last may be lost, and then the server learns of the end by its idle timeout:
+ * CONNECTION_CLOSE is not acknowledged [rfc9000-10.2]. */
+static bool may_miss_close(const struct sim_world *world, unsigned index)
+{
+  const struct tern_sim_link *up =
+      tern_sim_find_link(world->client_nodes[index], world->server_node);
+  return up->stats.datagrams_in != up->stats.datagrams_out || up->stats.corrupted != 0 ||
+         world->args.filter != NULL;
+}
+
 static void assert_closed_well(const struct sim_world *world, const struct sim_app *app,
-                               const char *who)
+                               bool may_idle)
 {
   char text[256];
-  if (app->error.kind != TERN_ERROR_APPLICATION || app->error.code != world->args.plan.close_code)
-    fail_msg("%s: %s", who, tern_error_format(&app->error, text, sizeof(text)));
+  bool is_good =
+      app->error.kind == TERN_ERROR_APPLICATION && app->error.code == world->args.plan.close_code;
+  if (!is_good && !(may_idle && app->error.kind == TERN_ERROR_IDLE))
+    fail_msg("seed %llu, %s: %s", (unsigned long long)world->args.seed,
+             app->is_server ? "server" : "client",
+             tern_error_format(&app->error, text, sizeof(text)));
+}
+
+static void assert_moved(const struct sim_world *world, const struct sim_app *app)
+{
+  const struct sim_app_plan *plan = &world->args.plan;
+  uint64_t streams = plan->bidi_streams + plan->uni_streams;
+  uint64_t bytes =
+      app->is_server ? streams * plan->up_bytes : plan->bidi_streams * plan->down_bytes;
+  assert_app(world, app);
+  if (app->streams_complete != streams || app->bytes_received != bytes)
+    fail_msg("seed %llu, %s: %u of %llu streams, %llu of %llu bytes",
+             (unsigned long long)world->args.seed, app->is_server ? "server" : "client",
+             app->streams_complete, (unsigned long long)streams,
+             (unsigned long long)app->bytes_received, (unsigned long long)bytes);
 }
 
 void sim_world_assert_complete(struct sim_world *world)
 {
-  uint64_t streams = world->args.plan.bidi_streams + world->args.plan.uni_streams;
-  uint64_t down = world->args.plan.bidi_streams * world->args.plan.down_bytes;
-  uint64_t up = streams * world->args.plan.up_bytes;
-  assert_int_equal(world->servers_count, world->args.clients);
+  bool may_idle = false;
   for (unsigned i = 0; i < world->args.clients; i++) {
-    assert_app(&world->clients[i], "client");
-    assert_app(&world->servers[i], "server");
-    assert_int_equal(world->clients[i].streams_complete, streams);
-    assert_int_equal(world->servers[i].streams_complete, streams);
-    assert_int_equal(world->clients[i].bytes_received, down);
-    assert_int_equal(world->servers[i].bytes_received, up);
-    if (world->args.plan.stays_open)
-      continue;
-    assert_closed_well(world, &world->clients[i], "client");
-    assert_closed_well(world, &world->servers[i], "server");
+    assert_moved(world, &world->clients[i]);
+    may_idle = may_idle || may_miss_close(world, i);
+    if (!world->args.plan.stays_open)
+      assert_closed_well(world, &world->clients[i], false);
+  }
+  assert_int_equal(world->servers_count, world->args.clients);
+  for (unsigned i = 0; i < world->servers_count; i++) {
+    assert_moved(world, &world->servers[i]);
+    if (!world->args.plan.stays_open)
+      assert_closed_well(world, &world->servers[i], may_idle);
   }
 }
 
@@ -285,9 +311,9 @@ void sim_world_free(struct sim_world *world)
     fail_msg("seed %llu: %s", (unsigned long long)world->args.seed, world->oracle.fault);
   assert_true(is_gone);
   for (unsigned i = 0; i < world->args.clients; i++)
-    assert_ended(&world->clients[i], "client");
+    assert_ended(world, &world->clients[i]);
   for (unsigned i = 0; i < world->servers_count; i++)
-    assert_ended(&world->servers[i], "server");
+    assert_ended(world, &world->servers[i]);
   free_parts(world);
   assert_int_equal(world->heap.live_bytes, 0);
   free(world);
