@@ -17,7 +17,8 @@ endif()
 file(GLOB support_sources CONFIGURE_DEPENDS ${test}/support/*.c)
 list(FILTER support_sources EXCLUDE REGEX "/(test|fake)_[^/]*$") # fakes are included by the tests that want them
 add_library(tern_test_support STATIC ${support_sources} "${PROJECT_BINARY_DIR}/empty.c")
-target_include_directories(tern_test_support PUBLIC "${test}" SYSTEM PUBLIC "${TERN_CMOCKA_INCLUDE}")
+target_include_directories(tern_test_support PUBLIC "${test}")
+target_include_directories(tern_test_support SYSTEM PUBLIC "${TERN_CMOCKA_INCLUDE}")
 target_link_libraries(tern_test_support PUBLIC tern_core "${TERN_CMOCKA_LIBRARY}" PRIVATE tern_flags)
 
 function(tern_register_test name)

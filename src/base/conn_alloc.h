@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a layer above the transport (HTTP/3) needs of a connection beyond the public calls, and no
- * application does: its account, the time of the current batch, an end-of-life hook and one alarm.
+ * application does: its account, an end-of-life hook and one alarm.
  * The transport implements these. */
 #ifndef TERN_BASE_CONN_ALLOC_H
 #define TERN_BASE_CONN_ALLOC_H
@@ -13,8 +13,6 @@
 /* The connection's account. Everything taken from it must be back when the cleanup hook returns. */
 struct tern_alloc *tern_conn_alloc(tern_conn *conn);
 
-/* `now` of the call into the endpoint that is running, or of the latest one. */
-tern_time tern_conn_get_now(const tern_conn *conn);
 
 /* `cleanup(arg)` runs exactly once, when the memory of the connection and its streams is about to go:
  * after on_closed if there is one, and also when the endpoint is freed without callbacks. It must not

@@ -71,7 +71,8 @@ TERN_MUST_CHECK tern_status tern_sim_add_endpoint(struct tern_sim *sim,
                                                   size_t why_size);
 /* NULL if the node is no tern endpoint. */
 tern_endpoint *tern_sim_node_endpoint(const struct tern_sim_node *node);
-/* Frees the node's endpoint now, as a crash would; datagrams to it vanish from then on. */
+/* Frees the node's endpoint now, as a crash would; datagrams to it vanish from then on. Another node
+ * may take over its address: what comes after a restart. */
 void tern_sim_node_crash(struct tern_sim *sim, struct tern_sim_node *node);
 
 /* A further address, for migration. */

@@ -96,7 +96,7 @@ static struct tern_sim_node *find_owner(const struct tern_sim *sim, const tern_a
 {
   for (size_t i = 0; i < sim->nodes_count; i++) {
     struct tern_sim_node *node = sim->nodes[i];
-    for (size_t j = 0; j < node->addrs_count; j++) {
+    for (size_t j = 0; j < node->addrs_count && !node->is_dead; j++) {
       if (tern_addr_equal(&node->addrs[j].outer, addr)) {
         *index = j;
         return node;

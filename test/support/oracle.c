@@ -61,7 +61,7 @@ static void on_line(void *arg, const char *line, size_t len)
     fputs(line, stderr);
 }
 
-void oracle_prepare(struct oracle *oracle, tern_config *config)
+void oracle_prepare(struct oracle *oracle, tern_config *config, bool with_log)
 {
   memset(oracle, 0, sizeof *oracle);
   tern_log_init(&oracle->log, on_line, oracle);
@@ -71,7 +71,7 @@ void oracle_prepare(struct oracle *oracle, tern_config *config)
           tern_event_mask_of(TERN_EVENT_PACKET_SENT)};
   oracle->subscribers[1] = tern_log_subscriber(&oracle->log, TERN_LEVEL_TRACE);
   config->subscribers = oracle->subscribers;
-  config->subscribers_count = getenv("ORACLE_LOG") != NULL ? 2 : 1;
+  config->subscribers_count = with_log || getenv("ORACLE_LOG") != NULL ? 2 : 1;
 }
 
 void oracle_start(struct oracle *oracle, tern_endpoint *endpoint, tern_time now)

@@ -74,8 +74,9 @@ void oracle_bytes(uint64_t stream_id, uint64_t offset, uint8_t *out, size_t len)
 /* Whether `data` is what the stream has at `offset`. */
 bool oracle_is_stream(uint64_t stream_id, uint64_t offset, tern_slice data);
 
-/* Before the endpoint is made: the oracle listens to its events, and a log formats all of them. */
-void oracle_prepare(struct oracle *oracle, tern_config *config);
+/* Before the endpoint is made: the oracle listens to its events; `with_log`: a log formats all of
+ * them, too (ORACLE_LOG in the environment: and shows them). */
+void oracle_prepare(struct oracle *oracle, tern_config *config, bool with_log);
 void oracle_start(struct oracle *oracle, tern_endpoint *endpoint, tern_time now);
 /* `broken` names the oracle, for example "O1". */
 void oracle_fail(struct oracle *oracle, const char *broken, const char *what, uint64_t value,

@@ -13,6 +13,8 @@
 
 struct sim_stream {
   struct sim_app *app;
+  struct sim_stream *prev;
+  struct sim_stream *next;
   tern_stream *stream;
   uint64_t to_send;
   uint64_t sent;
@@ -319,14 +321,32 @@ static void on_reset(tern_stream *stream, uint64_t code, void *arg)
                code);
 }
 
+static void free_state(struct sim_stream *state)
+{
+  struct sim_app *app = state->app;
+  if (state->prev != NULL)
+    state->prev->next = state->next;
+  else
+    app->states = state->next;
+  if (state->next != NULL)
+    state->next->prev = state->prev;
+  app->streams_live--;
+  free(state);
+}
+
+void sim_app_abandon(struct sim_app *app)
+{
+  while (app->states != NULL)
+    free_state(app->states);
+  app->conn = NULL;
+}
+
 static void on_stream_closed(tern_stream *stream, void *arg)
 {
   struct sim_stream *state = arg;
-  struct sim_app *app = state->app;
   (void)stream;
-  app->streams_closed++;
-  app->streams_live--;
-  free(state);
+  state->app->streams_closed++;
+  free_state(state);
 }
 
 static const tern_stream_ops stream_ops = {
@@ -345,6 +365,10 @@ static struct sim_stream *make_state(struct sim_app *app)
   if (state == NULL)
     abort();
   state->app = app;
+  state->next = app->states;
+  if (state->next != NULL)
+    state->next->prev = state;
+  app->states = state;
   app->streams_opened++;
   app->streams_live++;
   return state;
@@ -359,8 +383,7 @@ static void open_stream(struct sim_app *app, bool is_bidi)
       tern_conn_open_stream(app->conn, is_bidi, &stream_ops, state, &state->stream);
   if (status != TERN_OK) {
     sim_app_fail(app, "open: %s", tern_status_name(status));
-    app->streams_live--;
-    free(state);
+    free_state(state);
     return;
   }
   pump(state);

@@ -51,7 +51,8 @@ struct sim_app {
   tern_time connected_at;
   tern_time complete_at; /* when the last stream was */
   tern_time closed_at;
-  char fault[160]; /* "" = none */
+  char fault[160];           /* "" = none */
+  struct sim_stream *states; /* of the streams that live */
 };
 
 extern const tern_conn_ops sim_app_conn_ops;
@@ -59,6 +60,8 @@ extern const tern_conn_ops sim_app_conn_ops;
 void sim_app_init(struct sim_app *app, const struct sim_app_plan *plan, bool is_server);
 /* The server's side of a connection that on_conn brought. */
 void sim_app_take_conn(struct sim_app *app, tern_conn *conn);
+/* The connection was freed without callbacks: frees what belongs to its streams. */
+void sim_app_abandon(struct sim_app *app);
 /* Every stream of the plan is done. */
 bool sim_app_is_complete(const struct sim_app *app);
 void sim_app_fail(struct sim_app *app, const char *format, ...)

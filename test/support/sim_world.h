@@ -35,8 +35,8 @@ struct sim_world_args {
   bool real_tls;
   tern_sim_filter *filter;
   void *filter_arg;
-  uint64_t fail_at; /* the n-th allocation of the endpoints fails; 0 = none */
-  bool may_fail;    /* a connection may end other than by the client's close */
+  uint64_t fail_at;    /* the n-th allocation of the endpoints fails; 0 = none */
+  bool may_lose_close; /* the test makes datagrams vanish in its own way: the server may idle out */
 };
 
 struct sim_world {
@@ -62,6 +62,8 @@ struct sim_world_args sim_world_defaults(uint64_t seed);
 struct sim_world *sim_world_new(const struct sim_world_args *args);
 /* Until every client's connection is closed and the network is silent, or so long. True if it was. */
 bool sim_world_run(struct sim_world *world, tern_time limit_ns);
+/* The server crashes and another endpoint, which knows nothing but the configuration, takes its place. */
+void sim_world_restart_server(struct sim_world *world);
 /* Closes what is open and lets it end; asserts oracles, applications' faults, leaks. */
 void sim_world_free(struct sim_world *world);
 /* Every stream of every client is complete, on both sides, and all ended by the client's close. */
