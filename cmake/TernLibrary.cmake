@@ -62,7 +62,7 @@ set(whole "${PROJECT_BINARY_DIR}/tern_whole.o")
 set(static_file "${PROJECT_BINARY_DIR}/libtern.a")
 set(partial -r -nostdlib)
 if(TERN_LTO_ON)
-  list(APPEND partial -flto=auto -O3 -flinker-output=nolto-rel)
+  list(APPEND partial -flto=auto -O3 -flinker-output=nolto-rel ${TERN_LTO_QUIET})
 endif()
 if(TERN_SANITIZE)
   # a partial link must not pull in the sanitizer's runtime

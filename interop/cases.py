@@ -25,7 +25,7 @@ class Case:
         self.size = min(
             (peer.full_size if options.full else peer.size) for peer in (server, client)
         )
-        self.seconds = 600 if options.full else 60
+        self.seconds = 600 if options.full else 30
         self.env = None
         self.log = self.server_log = None
 

@@ -18,6 +18,8 @@ import peers
 from place import Place
 
 WIDTH = 13
+# For all cases together, so that a peer that hangs in every case cannot hang the caller.
+BUDGET_SECONDS, FULL_BUDGET_SECONDS = 360, 7200
 
 
 def parse():
@@ -37,8 +39,9 @@ def parse():
 class Matrix:
     """Results as they come, a line per peer and role."""
 
-    def __init__(self, names):
+    def __init__(self, names, budget):
         self.names = names
+        self.end = time.monotonic() + budget
         self.passed = 0
         self.failed, self.skipped = [], []
 
@@ -67,12 +70,15 @@ class Matrix:
         start = time.monotonic()
         label = f"{case.client.name} to {case.server.name}, {name}"
         try:
+            if start > self.end:
+                raise cases.Failed("not run, the time for all cases was up")
             case.run(name)
         # Whatever goes wrong in a case is that case's failure, and the others still run.
         except Exception as failure:  # pylint: disable=broad-exception-caught
             self.cell("FAIL")
             failure = failure if isinstance(failure, cases.Failed) else repr(failure)
-            self.failed.append(f"{label}: {failure}\n    {case.log.name}")
+            where = os.path.relpath(case.log.name) if case.log else "no log"
+            self.failed.append(f"{label}: {failure}\n    {where}")
             return
         self.passed += 1
         self.cell(f"ok {time.monotonic() - start:.1f} s")
@@ -125,7 +131,8 @@ def main():
     tern, rows = choose(everyone, options)
     if tern.missing():
         sys.exit(f"interop: {tern.missing()}")
-    matrix = Matrix(options.case or cases.NAMES)
+    budget = FULL_BUDGET_SECONDS if options.full else BUDGET_SECONDS
+    matrix = Matrix(options.case or cases.NAMES, budget)
     start = time.monotonic()
     for role in ("server", "client"):
         if options.role in (None, role):

@@ -589,13 +589,13 @@ static void on_closed(tern_stream *stream, void *app)
   tern_request *request = app;
   tern_h3 *h3 = request->h3;
   (void)stream;
+  request->stream = NULL; /* it is dead: nothing may touch it from here on */
+  request->sending = TERN_H3_SEND_RESET;
   /* The connection may be the one that ended: then the message is cut here. */
   if (request->receiving != TERN_H3_RECEIVE_DONE) {
     request->receiving = TERN_H3_RECEIVE_DONE;
     tell_reset(request, TERN_H3_REQUEST_CANCELLED);
   }
-  request->stream = NULL;
-  request->sending = TERN_H3_SEND_RESET;
   if (request->is_told && request->ops->on_closed != NULL)
     request->ops->on_closed(request, request->app);
   request->is_dead = true;

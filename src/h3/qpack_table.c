@@ -127,12 +127,13 @@ struct room {
 static tern_status reserve_bytes(struct tern_qpack_table *table, struct room *room)
 {
   size_t len = room->name.len + room->value.len;
-  if (table->bytes_end - table->bytes_start + len <= table->bytes_capacity)
+  if (table->bytes != NULL &&
+      table->bytes_end - table->bytes_start + len <= table->bytes_capacity)
     return TERN_OK;
   uint64_t start = live_start(table);
   size_t live = (size_t)(table->bytes_end - start);
   size_t shift = (size_t)(start - table->bytes_start);
-  if (2 * (live + len) <= table->bytes_capacity) {
+  if (table->bytes != NULL && 2 * (live + len) <= table->bytes_capacity) {
     if (live != 0)
       memmove(table->bytes, table->bytes + shift, live);
     table->bytes_start = start;

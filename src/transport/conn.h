@@ -351,5 +351,7 @@ void tern_conn_on_timer(tern_conn *conn);
 /* Builds one run into the endpoint's out buffer. False if there was nothing to send. */
 bool tern_conn_send_run(tern_conn *conn, struct tern_out_run *run);
 bool tern_conn_wants_send(tern_conn *conn);
+/* [rfc9000-8.1] the peer's address is not validated, and what it sent allows no further datagram. */
+bool tern_conn_is_out_of_budget(const tern_conn *conn);
 
 #endif

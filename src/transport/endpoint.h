@@ -74,7 +74,9 @@ struct tern_out {
   size_t runs_first; /* oldest not reported */
   size_t runs_count; /* built */
   size_t runs_lent;  /* of them handed out */
-  /* Of the run being built: packets to seal and rooms to fill, worked off together by finish. */
+  /* Of the run being built: its ECN mark, packets to seal and rooms to fill, worked off together by
+   * finish. */
+  uint8_t ecn;
   struct tern_seal_item seals[TERN_RUN_PACKETS_MAX];
   struct tern_keys *seal_keys[TERN_RUN_PACKETS_MAX];
   size_t seals_count;

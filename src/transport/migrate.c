@@ -131,8 +131,12 @@ void tern_conn_on_route_validated(tern_conn *conn, uint8_t route_index)
     return;
   uint8_t before = path->fallback;
   path->fallback = route_index;
-  if (tern_cid_remote_find(&path->remote_ids, before) != NULL &&
-      tern_cid_remote_retire(&path->remote_ids, before) != TERN_CID_OK)
+  const struct tern_cid_remote_entry *entry = tern_cid_remote_find(&path->remote_ids, before);
+  if (entry == NULL || path->remote_ids.is_empty_id)
+    return;
+  if (entry->has_token) /* [rfc9000-10.3.1] a retired id's token counts no more */
+    tern_endpoint_remove_reset(conn->endpoint, entry->reset_token, conn);
+  if (tern_cid_remote_retire(&path->remote_ids, before) != TERN_CID_OK)
     tern_conn_fail_local(conn, "too many connection ids wait to be retired");
 }
 

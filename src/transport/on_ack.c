@@ -500,7 +500,7 @@ static struct tern_pto_deadline get_deadline(const tern_conn *conn)
       .is_confirmed = conn->is_confirmed,
       .has_handshake_keys = conn->handshake != NULL && conn->handshake->can_send,
       .is_peer_validated = conn->is_server || conn->has_handshake_ack || conn->is_confirmed,
-      .is_amplification_blocked = conn->is_server && tern_route_budget(route) == 0};
+      .is_amplification_blocked = tern_conn_is_out_of_budget(conn)};
   const struct tern_pn_space *spaces[TERN_SPACES] = {conn->initial, conn->handshake,
                                                      conn->path.data};
 

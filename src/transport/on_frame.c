@@ -265,8 +265,11 @@ static enum tern_packet_fate on_new_connection_id(const struct on_frame *on)
                .sequence = args.sequence, .cid = tern_cid_slice(&frame->u.new_connection_id.cid));
   if (routes_lost != 0)
     renew_tokens(conn, &before);
+  /* The active route first: there may be one id for several. */
+  if ((routes_lost >> conn->path.active & 1) != 0)
+    tern_conn_use_fresh_id(conn, conn->path.active);
   for (uint8_t i = 0; i < conn->path.routes_count; i++)
-    if ((routes_lost >> i & 1) != 0)
+    if (i != conn->path.active && (routes_lost >> i & 1) != 0)
       tern_conn_use_fresh_id(conn, i);
   return judge_cid(on, result);
 }

@@ -165,7 +165,7 @@ size_t tern_packer_close(struct tern_packer *packer)
   if (packer->type != TERN_PACKET_APP)
     tern_header_patch_length(&packer->writer, packer->length_at, TERN_AEAD_TAG_BYTES);
   size_t len = tern_writer_len(&packer->writer) + TERN_AEAD_TAG_BYTES;
-  if (tern_ecn_get_mark(&packer->route->ecn) == TERN_ECN_ECT0)
+  if (out->ecn == TERN_ECN_ECT0)
     packer->flags |= TERN_SENT_ECT0;
   if (packer->flags & TERN_SENT_HAS_ACK)
     args.largest_acked = tern_acks_on_sent(&space->acks, args.now).largest;
@@ -218,14 +218,14 @@ static bool is_next_of(const struct tern_out *out, size_t i)
          fill->offset == before->offset + out->fill_rooms[i - 1].len;
 }
 
-static void fill_failed(tern_conn *conn, size_t from, size_t to)
+/* Frames with a room that could not be filled become PADDING, whoever filled their other rooms. */
+static void blank_failed(tern_conn *conn)
 {
   struct tern_out *out = &conn->endpoint->out;
 
-  for (size_t i = from; i < to; i++) {
-    memset(out->fills[i].frame, 0, out->fills[i].frame_bytes);
-    out->fills[i].source = NULL;
-  }
+  for (size_t i = 0; i < out->fills_count; i++)
+    if (out->fills[i].source == NULL)
+      memset(out->fills[i].frame, 0, out->fills[i].frame_bytes);
 }
 
 /* Adjoining rooms of one source are filled by one call, however many packets they are spread over. */
@@ -242,9 +242,10 @@ static void fill_rooms(tern_conn *conn)
     bool is_filled =
         source->fill(source->arg, out->fills[from].offset, &out->fill_rooms[from], to - from);
     tern_endpoint_leave_hook(conn->endpoint, before);
-    if (!is_filled)
-      fill_failed(conn, from, to);
+    for (size_t i = from; i < to && !is_filled; i++)
+      out->fills[i].source = NULL;
   }
+  blank_failed(conn);
 }
 
 /* A source that failed takes its stream with it; done last, since it frees the source. */

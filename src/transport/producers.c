@@ -194,6 +194,7 @@ static bool place_bytes(struct tern_packer *packer, struct tern_stream *stream,
                         const struct tern_send_range *range, uint8_t *frame)
 {
   struct tern_out *out = &packer->conn->endpoint->out;
+  size_t fills_before = out->fills_count;
   uint64_t offset = range->offset;
   uint64_t left = range->len;
   struct tern_send_piece piece;
@@ -204,20 +205,23 @@ static bool place_bytes(struct tern_packer *packer, struct tern_stream *stream,
     if (piece.data != NULL) {
       memcpy(room, piece.data, (size_t)piece.len);
     } else {
-      if (out->fills_count == TERN_RUN_FILLS_MAX)
+      if (out->fills_count == TERN_RUN_FILLS_MAX) {
+        out->fills_count = fills_before;
         return false;
+      }
       out->fill_rooms[out->fills_count] = (tern_iov){room, (size_t)piece.len};
       out->fills[out->fills_count++] =
           (struct tern_out_fill){.source = piece.source,
                                  .stream = stream,
                                  .offset = piece.source_offset,
                                  .frame = frame,
-                                 .frame_bytes = (size_t)(room + piece.len - frame),
                                  .reset_code = piece.source->reset_code};
     }
     offset += piece.len;
     left -= piece.len;
   }
+  for (size_t i = fills_before; i < out->fills_count; i++)
+    out->fills[i].frame_bytes = (size_t)(packer->writer.at - frame);
   return true;
 }
 

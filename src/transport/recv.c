@@ -138,8 +138,8 @@ static bool open_packet(tern_conn *conn, const struct in_packet *in)
     drop(conn, space->id, item->len, TERN_DROP_SAMPLE_TOO_SHORT);
     return false;
   }
-  uint64_t expected = space->acks.has_largest ? space->acks.largest + 1 : 0;
-  enum tern_open_result result = tern_protect_open(space->keys, conn->path.id, item, expected);
+  uint64_t largest = space->acks.has_largest ? space->acks.largest : TERN_PACKET_NUMBER_NONE;
+  enum tern_open_result result = tern_protect_open(space->keys, conn->path.id, item, largest);
   if (result != TERN_OPEN_OK && result != TERN_OPEN_KEY_UPDATED) {
     on_not_opened(conn, in, result);
     return false;
@@ -308,7 +308,7 @@ static void on_version_negotiation(tern_conn *conn, const struct tern_invariant 
 {
   tern_slice versions;
 
-  if (conn->is_server || conn->has_received ||
+  if (conn->is_server || conn->has_received || conn->has_retry ||
       !tern_cid_is_slice(&conn->peer_scid, invariant->scid) ||
       !tern_version_negotiation_read(reader, &versions) ||
       tern_version_negotiation_has(versions, conn->version)) {

@@ -252,7 +252,7 @@ static bool wants_path_packet(const tern_conn *conn, uint8_t route_index)
 
   return route_index != conn->path.active && can_send(conn, conn->path.data) &&
          (tern_route_wants_challenge(route) || tern_route_wants_response(route)) &&
-         tern_route_budget(route) >= TERN_INITIAL_DATAGRAM_MIN;
+         tern_route_budget(route) >= TERN_PACKER_ROOM_MIN;
 }
 
 static uint8_t choose_route(const tern_conn *conn)
@@ -266,19 +266,22 @@ static uint8_t choose_route(const tern_conn *conn)
 static size_t build_path_packet(struct send_round *round, uint8_t *data)
 {
   tern_conn *conn = round->conn;
+  uint64_t budget = round->budget_bytes;
   struct tern_packer packer;
   struct tern_packer_args args = {.conn = conn,
                                   .space = conn->path.data,
                                   .type = TERN_PACKET_APP,
                                   .route_index = round->route_index,
                                   .data = data,
-                                  .room = TERN_INITIAL_DATAGRAM_MIN};
+                                  .room = budget < TERN_INITIAL_DATAGRAM_MIN
+                                              ? (size_t)budget
+                                              : TERN_INITIAL_DATAGRAM_MIN};
 
   if (!tern_packer_open(&packer, &args))
     return 0;
   struct tern_say say = {.datagram_bytes = round->datagram_bytes};
   tern_write_path(&packer, &say);
-  /* [rfc9000-8.2.1] expanded, so that the path is known to carry QUIC's smallest datagram. */
+  /* [rfc9000-8.2.1] expanded if it may be, so that the path is known to carry QUIC's smallest datagram. */
   tern_frame_write_padding(&packer.writer, tern_writer_left(&packer.writer));
   size_t len = tern_packer_close(&packer);
   tern_route_on_challenge_sent(round->route, len, conn->endpoint->now);
@@ -339,6 +342,18 @@ static void close_round(struct send_round *round)
   }
 }
 
+/* [rfc9000-14.1] in the handshake a datagram may need its 1,200 bytes. Later, a client at a new address
+ * that sends little is answered with little [rfc9000-8.2.1], or nothing would ever validate it. */
+static uint64_t get_least_budget(const tern_conn *conn)
+{
+  return conn->is_confirmed ? TERN_PACKER_ROOM_MIN : TERN_INITIAL_DATAGRAM_MIN;
+}
+
+bool tern_conn_is_out_of_budget(const tern_conn *conn)
+{
+  return tern_route_budget(tern_conn_route(conn)) < get_least_budget(conn);
+}
+
 static size_t build_datagrams(struct send_round *round, struct tern_out_run *run, uint8_t *data,
                               size_t room)
 {
@@ -348,6 +363,8 @@ static size_t build_datagrams(struct send_round *round, struct tern_out_run *run
 
   while (out->seals_count + TERN_SPACES <= TERN_RUN_PACKETS_MAX) {
     size_t limit = segment != 0 ? segment : round->datagram_bytes;
+    if (limit > round->budget_bytes && round->budget_bytes >= get_least_budget(round->conn))
+      limit = (size_t)round->budget_bytes;
     if (limit > room - used || limit > round->budget_bytes)
       break;
     size_t len = build_datagram(round, data + used, limit);
@@ -401,6 +418,7 @@ static size_t build_run(struct send_round *round, struct tern_out_run *run, uint
   if (!tern_conn_is_open(conn)) {
     if (conn->wants_close && round->budget_bytes >= TERN_INITIAL_DATAGRAM_MIN)
       len = build_close(round, data, round->datagram_bytes);
+    tern_route_on_datagram_sent(round->route, len); /* [rfc9000-8.1] */
     run->run.segment_bytes = (uint16_t)len;
     return len;
   }
@@ -425,7 +443,7 @@ bool tern_conn_send_run(tern_conn *conn, struct tern_out_run *run)
 
   update_keys(conn);
   open_round(&round, conn, choose_route(conn));
-  run->run.ecn = (uint8_t)tern_ecn_get_mark(&round.route->ecn);
+  run->run.ecn = out->ecn = (uint8_t)tern_ecn_get_mark(&round.route->ecn);
   size_t len = build_run(&round, run, out->buffer + out->used, TERN_RUN_BYTES_MAX);
   note_numbers(conn, run);
   if (!tern_packer_finish(conn)) {

@@ -334,7 +334,7 @@ static tern_time get_acks_deadline(const tern_conn *conn)
   const struct tern_pn_space *spaces[] = {conn->initial, conn->handshake, conn->path.data};
   tern_time deadline = TERN_TIME_NEVER;
 
-  for (int i = 0; i < TERN_SPACES; i++)
+  for (int i = 0; i < TERN_SPACES && !tern_conn_is_out_of_budget(conn); i++)
     if (spaces[i] != NULL && spaces[i]->can_send)
       deadline = earlier(deadline, tern_acks_deadline(&spaces[i]->acks));
   return deadline;
@@ -386,6 +386,7 @@ void tern_conn_on_timer(tern_conn *conn)
     conn->keys_drop_at = TERN_TIME_NEVER;
   }
   tern_conn_on_routes_timer(conn);
+  (void)tern_pmtud_wants_probe(&tern_conn_route(conn)->pmtud, now); /* a new search begins */
   if (now >= conn->pace_at)
     conn->pace_at = TERN_TIME_NEVER;
   tern_conn_on_loss_timer(conn);

@@ -39,6 +39,7 @@
 #define HOSTILE_FRAMES_MAX 65000
 #define HOSTILE_CRYPTO_MAX 16384
 #define HOSTILE_CIDS_MAX 64
+#define HOSTILE_HELD_BYTES (ORACLE_BATCH_MAX * 2048)
 
 struct hostile_space {
   struct tern_keys *keys; /* NULL before and after */
@@ -130,6 +131,9 @@ struct hostile_rig {
   struct hostile_message *inbox; /* ring */
   size_t inbox_first, inbox_count;
   uint64_t inbox_dropped;
+  struct oracle_in held[ORACLE_BATCH_MAX]; /* to be received in one call */
+  size_t held_count, held_len;
+  uint8_t *held_bytes;
 };
 
 /* ---- rig ---- */
@@ -149,6 +153,15 @@ void hostile_rig_inject(struct hostile_rig *rig, const tern_addr *remote, tern_s
 /* The connection that talks to `peer`, or NULL: for looking into it. */
 tern_conn *hostile_find_conn(const struct hostile_rig *rig, const struct hostile_peer *peer);
 tern_addr hostile_addr(uint8_t last, uint16_t port);
+/* The endpoint connects to `remote`. */
+bool hostile_rig_connect(struct hostile_rig *rig, const tern_addr *remote);
+/* The application writes `len` bytes of oracle_byte content to `stream`, which it opened. */
+void hostile_app_write(struct hostile_rig *rig, tern_stream *stream, size_t len);
+/* A stream of the application with the rig's callbacks, or NULL. */
+tern_stream *hostile_app_open(struct hostile_rig *rig, bool is_bidi);
+/* Holds a datagram back; release hands all of them over in one call, without a turn. */
+void hostile_rig_hold(struct hostile_rig *rig, const tern_addr *remote, tern_slice data);
+void hostile_rig_release(struct hostile_rig *rig);
 
 /* ---- peer ---- */
 struct hostile_peer *hostile_peer_add(struct hostile_rig *rig, bool is_server);
@@ -166,6 +179,9 @@ struct tern_writer *hostile_frames(struct hostile_peer *peer);
 bool hostile_send(struct hostile_peer *peer, enum tern_packet_type type);
 /* The same without the turn after it: the endpoint has it, nothing was sent or timed out yet. */
 bool hostile_post(struct hostile_peer *peer, enum tern_packet_type type);
+
+/* Seals the payload and holds it back (hostile_rig_hold). */
+bool hostile_hold(struct hostile_peer *peer, enum tern_packet_type type);
 
 /* A packet of any look. Members that are 0 mean the honest choice. */
 struct hostile_packet {

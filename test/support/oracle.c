@@ -69,7 +69,7 @@ void oracle_prepare(struct oracle *oracle, tern_config *config, bool with_log)
       on_event, oracle,
       tern_event_mask_of(TERN_EVENT_FRAME_RECEIVED) | tern_event_mask_of(TERN_EVENT_CONN_STARTED) |
           tern_event_mask_of(TERN_EVENT_PACKET_SENT)};
-  oracle->subscribers[1] = tern_log_subscriber(&oracle->log, TERN_LEVEL_TRACE);
+  oracle->subscribers[1] = tern_log_subscriber(&oracle->log, TERN_EVENT_LEVEL_TRACE);
   config->subscribers = oracle->subscribers;
   config->subscribers_count = with_log || getenv("ORACLE_LOG") != NULL ? 2 : 1;
 }
@@ -282,6 +282,7 @@ static bool send_all(struct oracle *oracle)
 
 void oracle_turn(struct oracle *oracle)
 {
+  oracle_check(oracle); /* the application may have connected */
   for (int turns = 0; turns < ORACLE_TURNS_MAX; turns++) {
     if (tern_endpoint_deadline(oracle->endpoint) <= oracle->now) {
       oracle->timeouts++;
