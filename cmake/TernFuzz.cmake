@@ -7,6 +7,10 @@ file(GLOB fuzz_helpers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/fuzz/*.c")
 list(REMOVE_ITEM fuzz_helpers ${fuzz_sources} "${PROJECT_SOURCE_DIR}/fuzz/replay.c")
 tern_drop_other_backend(fuzz_sources)
 if(fuzz_sources AND (TERN_FUZZ OR TERN_TESTS))
+  # the rig and the oracles that fuzzers of whole endpoints share with the hostile tests
+  file(GLOB fuzz_rig CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/test/support/hostile_*.c"
+       "${PROJECT_SOURCE_DIR}/test/support/oracle.c" "${PROJECT_SOURCE_DIR}/test/support/fail_alloc.c")
+  list(APPEND fuzz_helpers ${fuzz_rig})
   add_library(tern_fuzz_support STATIC ${fuzz_helpers} "${PROJECT_BINARY_DIR}/empty.c")
   target_include_directories(tern_fuzz_support PUBLIC "${PROJECT_SOURCE_DIR}/fuzz"
                                                       "${PROJECT_SOURCE_DIR}/test")

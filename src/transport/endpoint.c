@@ -217,6 +217,17 @@ static void gather_short(tern_endpoint *endpoint, tern_conn *conn,
   in->metas[in->count++] = datagram->meta;
 }
 
+/* Most packets are for the connection that the packet before was for: no need to hash the id again. */
+static tern_conn *find_conn(const tern_endpoint *endpoint, const struct tern_invariant *invariant)
+{
+  const struct tern_in *in = &endpoint->in;
+
+  if (in->count != 0 && !invariant->is_long &&
+      memcmp(in->open[in->count - 1].packet + 1, invariant->dcid.data, invariant->dcid.len) == 0)
+    return in->conn;
+  return tern_map_find(&endpoint->ids, invariant->dcid);
+}
+
 static void receive_datagram(tern_endpoint *endpoint, const struct tern_in_datagram *datagram)
 {
   struct tern_reader reader = tern_reader_of(datagram->data, datagram->len);
@@ -234,7 +245,7 @@ static void receive_datagram(tern_endpoint *endpoint, const struct tern_in_datag
                              &datagram->meta->remote);
     return;
   }
-  tern_conn *conn = tern_map_find(&endpoint->ids, invariant.dcid);
+  tern_conn *conn = find_conn(endpoint, &invariant);
   if (conn != NULL && !invariant.is_long) {
     gather_short(endpoint, conn, datagram);
     return;

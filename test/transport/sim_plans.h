@@ -23,9 +23,9 @@
 /* A transfer that takes longer than this has stalled. At 20 % loss each way and a round trip of 0.6 s a
  * MiB takes about ten minutes. */
 #define SIM_PLANS_LIMIT_NS (7200 * TERN_SECOND)
-/* A pause at 20 % loss is a row of lost probes: of n it has a chance of 0.04^n and takes
- * 2^n - 1 PTOs of about 1 s. Five minutes are eight in a row, so that the idle timeout is not what these
- * runs end by. */
+/* A pause at 20 % loss is a row of lost probes: n in a row have a chance of about
+ * 0.13^n (two datagrams each, 0.64 there and back) and take 2^n - 1 PTOs of about 1 s. Five minutes are
+ * eight in a row: the idle timeout is not what these runs are about. */
 #define SIM_PLANS_IDLE_MS 300000
 
 static inline bool sim_plans_is_full(void)
@@ -73,6 +73,8 @@ static inline struct tern_sim_link_config sim_plans_draw_link(struct tern_random
   link.delay_ns = sim_plans_below(random, 301) * TERN_MS;
   link.jitter_ns = sim_plans_maybe(random, 50 * TERN_MS);
   link.loss_ppm = (uint32_t)sim_plans_below(random, 200001);
+  if (sim_plans_below(random, 4) == 0)
+    link.loss_ppm = 0; /* leaves it to the queue */
   link.burst_ppm = (uint32_t)sim_plans_maybe(random, 300000);
   link.reorder_ppm = (uint32_t)sim_plans_maybe(random, 100000);
   link.reorder_ns = sim_plans_below(random, 100 * TERN_MS);
@@ -80,8 +82,8 @@ static inline struct tern_sim_link_config sim_plans_draw_link(struct tern_random
   link.duplicate_ns = sim_plans_below(random, 200 * TERN_MS);
   link.corrupt_ppm = (uint32_t)sim_plans_maybe(random, 20000);
   if (sim_plans_below(random, 4) != 0) {
-    link.rate = 50000 + sim_plans_below(random, 5000000);
-    link.queue_bytes = 5000 + sim_plans_below(random, 300000);
+    link.rate = UINT64_C(40000) << sim_plans_below(random, 9); /* to 10 MB/s */
+    link.queue_bytes = 3000 + (UINT64_C(2000) << sim_plans_below(random, 9));
   }
   return link;
 }
@@ -109,8 +111,110 @@ static inline struct sim_app_plan sim_plans_draw_plan(struct tern_random_seeded 
   plan.way = (enum sim_app_way)sim_plans_below(random, 3);
   plan.peeks = sim_plans_below(random, 2) != 0;
   plan.answers_after_fin = sim_plans_below(random, 2) != 0;
-  plan.close_code = seed_free_code(random);
+  plan.close_code = sim_plans_below(random, 1000);
+  plan.stays_open = true; /* sim_plans_finish closes, with more patience */
   return plan;
+}
+
+/* One client on a random network. `up` is where the way to the server is kept. */
+static inline struct sim_world_args sim_plans_draw(uint64_t seed, uint64_t bytes,
+                                                   struct tern_sim_link_config *up)
+{
+  struct sim_world_args args = sim_world_defaults(seed);
+  struct tern_random_seeded random;
+  tern_random_seeded_init(&random, seed ^ UINT64_C(0x5eed));
+  args.link = sim_plans_draw_link(&random);
+  *up = sim_plans_draw_link(&random);
+  if (sim_plans_below(&random, 2) == 0)
+    *up = args.link;
+  args.up = up;
+  args.plan = sim_plans_draw_plan(&random, bytes);
+  args.client.idle_timeout_ms = args.server.idle_timeout_ms = SIM_PLANS_IDLE_MS;
+  args.client.handshake_timeout_ms = args.server.handshake_timeout_ms = SIM_PLANS_IDLE_MS;
+  return args;
+}
+
+/* ---- running ------------------------------------------------------------------------------- */
+
+static inline bool sim_plans_is_moved(const struct sim_world *world)
+{
+  for (unsigned i = 0; i < world->args.clients; i++) {
+    if (!sim_app_is_complete(&world->clients[i]) || i >= world->servers_count ||
+        !sim_app_is_complete(&world->servers[i]))
+      return false;
+  }
+  return true;
+}
+
+/* Runs a world whose plan says stays_open until all is moved, then the clients close and everything comes
+ * to its end. False if it took too long. */
+static inline bool sim_plans_finish(struct sim_world *world, tern_time limit_ns)
+{
+  tern_time until = tern_sim_now(world->sim) + limit_ns;
+  while (!sim_plans_is_moved(world) && tern_sim_now(world->sim) < until) {
+    tern_time now = tern_sim_now(world->sim);
+    if (sim_world_run(world, 10 * TERN_SECOND) || tern_sim_now(world->sim) == now)
+      break; /* it ended, or stopped */
+  }
+  world->args.plan.stays_open = false;
+  for (unsigned i = 0; i < world->args.clients; i++) {
+    tern_conn *conn = world->clients[i].conn;
+    if (conn != NULL)
+      tern_conn_shutdown(conn, world->args.plan.close_code,
+                         tern_conn_get_now(conn) + 600 * TERN_SECOND);
+  }
+  return sim_world_run(world, limit_ns);
+}
+
+/* ---- figures ------------------------------------------------------------------------------- */
+
+struct sim_plans_sum {
+  uint64_t runs;
+  uint64_t bytes; /* of streams, both ways */
+  uint64_t delivered, lost, queue_drops, corrupted, duplicated, reordered;
+  uint64_t closes_seen; /* servers that saw the client's close; the rest drained, the close was lost */
+  tern_time virtual_ns, longest_ns;
+  double begun; /* real seconds */
+};
+
+static inline void sim_plans_sum_link(struct sim_plans_sum *sum, const struct tern_sim_link *link)
+{
+  sum->lost += link->stats.lost;
+  sum->queue_drops += link->stats.dropped_queue;
+  sum->corrupted += link->stats.corrupted;
+  sum->duplicated += link->stats.duplicated;
+  sum->reordered += link->stats.reordered;
+}
+
+/* Before sim_world_free. */
+static inline void sim_plans_sum_add(struct sim_plans_sum *sum, const struct sim_world *world)
+{
+  sum->runs++;
+  sum->delivered += tern_sim_get_delivered(world->sim);
+  for (unsigned i = 0; i < world->args.clients; i++) {
+    tern_time took = world->clients[i].complete_at - TERN_SIM_START;
+    sum->virtual_ns += took;
+    sum->longest_ns = took > sum->longest_ns ? took : sum->longest_ns;
+    sum->bytes += world->clients[i].bytes_received + world->servers[i].bytes_received;
+    sum->closes_seen += world->servers[i].error.kind == TERN_ERROR_APPLICATION;
+    sim_plans_sum_link(sum, tern_sim_find_link(world->client_nodes[i], world->server_node));
+    sim_plans_sum_link(sum, tern_sim_find_link(world->server_node, world->client_nodes[i]));
+  }
+}
+
+#define SIM_PLANS_LLU(x) ((unsigned long long)(x))
+
+static inline void sim_plans_sum_print(const struct sim_plans_sum *sum, const char *what)
+{
+  print_message("%s: %llu runs complete, %.1f MiB, %llu datagrams delivered; %llu lost, %llu dropped "
+                "by queues, %llu corrupted, %llu duplicated, %llu reordered; server saw %llu closes; "
+                "%.0f s simulated, longest %.0f s; %.1f s real\n",
+                what, SIM_PLANS_LLU(sum->runs), (double)sum->bytes / 1048576.0,
+                SIM_PLANS_LLU(sum->delivered), SIM_PLANS_LLU(sum->lost),
+                SIM_PLANS_LLU(sum->queue_drops), SIM_PLANS_LLU(sum->corrupted),
+                SIM_PLANS_LLU(sum->duplicated), SIM_PLANS_LLU(sum->reordered),
+                SIM_PLANS_LLU(sum->closes_seen), sim_plans_seconds(sum->virtual_ns),
+                sim_plans_seconds(sum->longest_ns), sim_plans_real_seconds() - sum->begun);
 }
 
 #endif

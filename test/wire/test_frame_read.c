@@ -167,6 +167,15 @@ static void check_close(const struct tern_frame *frame, const struct shape *shap
   check_slice(frame->u.connection_close.reason, shape);
 }
 
+static void check_streams_limit(const struct tern_frame *frame, const struct shape *shape)
+{
+  bool is_max = frame->kind == TERN_FRAME_MAX_STREAMS;
+  bool is_bidi = is_max ? frame->u.max_streams.is_bidi : frame->u.streams_blocked.is_bidi;
+  assert_int_equal(is_max ? frame->u.max_streams.limit : frame->u.streams_blocked.limit,
+                   shape->values[0]);
+  assert_int_equal(is_bidi, (shape->type & 1) == 0);
+}
+
 /* The members of a frame are those of its shape. */
 static void check_frame(const struct tern_frame *frame, const struct shape *shape)
 {
@@ -210,8 +219,8 @@ static void check_frame(const struct tern_frame *frame, const struct shape *shap
     assert_int_equal(frame->u.max_stream_data.limit, v[1]);
     break;
   case TERN_FRAME_MAX_STREAMS:
-    assert_int_equal(frame->u.max_streams.limit, v[0]);
-    assert_int_equal(frame->u.max_streams.is_bidi, shape->type == 0x12);
+  case TERN_FRAME_STREAMS_BLOCKED:
+    check_streams_limit(frame, shape);
     break;
   case TERN_FRAME_DATA_BLOCKED:
     assert_int_equal(frame->u.data_blocked.limit, v[0]);
@@ -219,10 +228,6 @@ static void check_frame(const struct tern_frame *frame, const struct shape *shap
   case TERN_FRAME_STREAM_DATA_BLOCKED:
     assert_int_equal(frame->u.stream_data_blocked.stream_id, v[0]);
     assert_int_equal(frame->u.stream_data_blocked.limit, v[1]);
-    break;
-  case TERN_FRAME_STREAMS_BLOCKED:
-    assert_int_equal(frame->u.streams_blocked.limit, v[0]);
-    assert_int_equal(frame->u.streams_blocked.is_bidi, shape->type == 0x16);
     break;
   case TERN_FRAME_NEW_CONNECTION_ID:
     check_new_connection_id(frame, shape);

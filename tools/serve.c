@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/* tern serve: the run.
+ *
+ * A signal makes it drain: GOAWAY on every connection, no new ones, and an end when the last is gone or
+ * after five seconds. Signals come as bytes of a descriptor, so that nothing runs at odd moments. */
+#define _GNU_SOURCE /* O_PATH, sigset_t */
+#include "serve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "self_signed.h"
+
+#define STOP_NS (5 * TERN_SECOND)
+#define FLUSH_TURNS 3
+
+struct serve_conn {
+  struct tern_list_node node;
+  struct tern_serve *serve;
+  tern_h3 *h3;
+};
+
+/* ---- connections ------------------------------------------------------------------------- */
+
+static void on_h3_request(tern_h3 *h3, tern_request *request, const tern_field *fields,
+                          size_t count, void *app)
+{
+  struct serve_conn *conn = app;
+  tern_serve_on_request(h3, request, fields, count, conn->serve);
+}
+
+static void on_h3_closed(tern_h3 *h3, const tern_error *error, void *app)
+{
+  struct serve_conn *conn = app;
+  (void)h3;
+  (void)error;
+  tern_list_remove(&conn->node);
+  free(conn);
+}
+
+static const tern_h3_ops h3_ops = {
+    .size = sizeof(tern_h3_ops),
+    .on_request = on_h3_request,
+    .on_closed = on_h3_closed,
+};
+
+static void on_conn(void *app, tern_conn *quic)
+{
+  struct tern_serve *serve = app;
+  struct serve_conn *conn = tern_cli_take(1, sizeof *conn);
+  conn->serve = serve;
+  if (tern_h3_new_server(&conn->h3, quic, NULL, &h3_ops, conn) != TERN_OK) {
+    free(conn);
+    tern_conn_close(quic, TERN_H3_INTERNAL_ERROR, "");
+    return;
+  }
+  tern_list_push_back(&serve->conns, &conn->node);
+  if (serve->is_stopping)
+    tern_h3_goaway(conn->h3);
+}
+
+static void on_drained(void *app, tern_endpoint *endpoint)
+{
+  struct tern_serve *serve = app;
+  (void)endpoint;
+  tern_loop_stop(serve->loop);
+}
+
+static const tern_endpoint_ops endpoint_ops = {
+    .size = sizeof(tern_endpoint_ops),
+    .on_conn = on_conn,
+    .on_drained = on_drained,
+};
+
+/* ---- stopping ---------------------------------------------------------------------------- */
+
+/* Each with its successor taken first: an answer may close the connection at once. */
+static void for_each_conn(struct tern_serve *serve, void (*act)(tern_h3 *h3))
+{
+  struct tern_list_node *node = serve->conns.head.next;
+  while (node != &serve->conns.head) {
+    struct tern_list_node *next = node->next;
+    act(TERN_CONTAINER_OF(node, struct serve_conn, node)->h3);
+    node = next;
+  }
+}
+
+static void close_conn(tern_h3 *h3)
+{
+  tern_h3_close(h3, TERN_H3_NO_ERROR, "server stops");
+}
+
+static void on_stop_timer(void *arg, tern_time now)
+{
+  struct tern_serve *serve = arg;
+  (void)now;
+  for_each_conn(serve, close_conn);
+  tern_loop_stop(serve->loop);
+}
+
+static void on_signal(void *arg, int fd, unsigned events)
+{
+  struct tern_serve *serve = arg;
+  struct signalfd_siginfo info;
+  (void)events;
+  if (read(fd, &info, sizeof info) != (ssize_t)sizeof info)
+    return;
+  if (serve->is_stopping) {
+    serve->exit_code = 128 + (int)info.ssi_signo;
+    tern_loop_stop(serve->loop);
+    return;
+  }
+  serve->is_stopping = true;
+  tern_loop_set_timer(serve->stop_timer, tern_loop_now(serve->loop) + STOP_NS);
+  for_each_conn(serve, tern_h3_goaway);
+  tern_endpoint_drain(tern_loop_get_endpoint(serve->loop));
+}
+
+static bool watch_signals(struct tern_serve *serve)
+{
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  signal(SIGPIPE, SIG_IGN);
+  if (sigprocmask(SIG_BLOCK, &signals, NULL) != 0)
+    return false;
+  serve->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+  return serve->signal_fd >= 0 &&
+         tern_loop_add_fd(serve->loop, serve->signal_fd, TERN_LOOP_READABLE, on_signal, serve) ==
+             TERN_OK &&
+         tern_loop_add_timer(serve->loop, on_stop_timer, serve, &serve->stop_timer) == TERN_OK;
+}
+
+/* ---- beginning --------------------------------------------------------------------------- */
+
+static int refuse(const char *why)
+{
+  tern_cli_say(TERN_SERVE_WHO, "%s", why);
+  return TERN_EXIT_LOCAL;
+}
+
+static int open_folder(const char *path, int *fd)
+{
+  *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (*fd >= 0)
+    return TERN_EXIT_OK;
+  tern_cli_say(TERN_SERVE_WHO, "cannot use the folder %s: %s", path, strerror(errno));
+  return TERN_EXIT_LOCAL;
+}
+
+static int open_files(struct tern_serve *serve)
+{
+  const struct tern_serve_options *options = &serve->options;
+  int result = open_folder(options->folder, &serve->root_fd);
+  if (result == TERN_EXIT_OK && options->upload != NULL)
+    result = open_folder(options->upload, &serve->upload_fd);
+  if (result != TERN_EXIT_OK || options->access_log == NULL)
+    return result;
+  serve->access_log = tern_access_log_new(options->access_log);
+  if (serve->access_log != NULL)
+    return TERN_EXIT_OK;
+  tern_cli_say(TERN_SERVE_WHO, "cannot write the access log %s: %s", options->access_log,
+               strerror(errno));
+  return TERN_EXIT_LOCAL;
+}
+
+/* Makes a pair if none was given, and says how to trust it. */
+static int choose_pair(const struct tern_serve *serve, struct tern_self_signed *pair,
+                       tern_tls_config *config)
+{
+  char why[512];
+  config->cert_file = serve->options.cert;
+  config->key_file = serve->options.key;
+  if (config->cert_file != NULL)
+    return TERN_EXIT_OK;
+  if (!tern_self_signed_make(pair, &serve->options.listen, why, sizeof why))
+    return refuse(why);
+  config->cert_file = pair->cert;
+  config->key_file = pair->key;
+  return TERN_EXIT_OK;
+}
+
+static int make_tls(struct tern_serve *serve, struct tern_self_signed *pair, tern_tls **tls)
+{
+  static const char *const alpn[] = {"h3"};
+  char why[256] = "";
+  tern_tls_config config;
+  tern_tls_config_init(&config, sizeof config);
+  config.is_server = true;
+  config.alpn = alpn;
+  config.alpn_count = 1;
+  int result = choose_pair(serve, pair, &config);
+  if (result != TERN_EXIT_OK)
+    return result;
+  tern_knobs_apply_tls(&serve->options.knobs, &config);
+  return tern_tls_new(tls, &config, why, sizeof why) == TERN_OK ? TERN_EXIT_OK : refuse(why);
+}
+
+static int make_loop(struct tern_serve *serve, tern_tls *tls)
+{
+  char why[256] = "not enough memory";
+  tern_config config;
+  tern_config_init(&config, sizeof config);
+  config.server_tls = tls;
+  if (serve->options.conns_max != 0)
+    config.conns_max = serve->options.conns_max;
+  tern_knobs_apply(&serve->options.knobs, &config);
+  tern_loop_config loop_config;
+  tern_loop_config_init(&loop_config, sizeof loop_config);
+  loop_config.endpoint = &config;
+  loop_config.ops = &endpoint_ops;
+  loop_config.app = serve;
+  loop_config.listen = serve->options.listen;
+  tern_knobs_apply_loop(&serve->options.knobs, &loop_config);
+  if (tern_loop_new(&serve->loop, &loop_config, why, sizeof why) != TERN_OK)
+    return refuse(why);
+  return watch_signals(serve) ? TERN_EXIT_OK : refuse("cannot watch for signals");
+}
+
+/* The lines that scripts and people wait for. */
+static void announce(const struct tern_serve *serve, const struct tern_self_signed *pair)
+{
+  char text[TERN_ADDR_TEXT_MAX];
+  tern_addr local = tern_loop_get_local(serve->loop);
+  if (serve->options.cert == NULL) {
+    printf("certificate (self-signed) %s\n", pair->cert);
+    printf("public key sha256 %s\n", pair->spki_hash);
+    printf("fetch:    tern get --cacert %s https://localhost:%u/\n", pair->cert,
+           (unsigned)local.port);
+    printf("Chromium: --origin-to-force-quic-on=localhost:%u "
+           "--ignore-certificate-errors-spki-list=%s https://localhost:%u/\n",
+           (unsigned)local.port, pair->spki_hash, (unsigned)local.port);
+  }
+  printf("serving %s, listening on %s\n", serve->options.folder,
+         tern_addr_format(&local, text, sizeof text));
+  fflush(stdout);
+}
+
+static int start(struct tern_serve *serve)
+{
+  struct tern_self_signed pair;
+  tern_tls *tls = NULL;
+  int result = open_files(serve);
+  if (result == TERN_EXIT_OK)
+    result = make_tls(serve, &pair, &tls);
+  if (result != TERN_EXIT_OK)
+    return result;
+  result = make_loop(serve, tls);
+  tern_tls_unref(tls);
+  if (result == TERN_EXIT_OK)
+    announce(serve, &pair);
+  return result;
+}
+
+static int run(struct tern_serve *serve)
+{
+  if (tern_loop_run(serve->loop) != TERN_OK) {
+    tern_cli_say(TERN_SERVE_WHO, "the system refused to go on: %s", strerror(errno));
+    return TERN_EXIT_LOCAL;
+  }
+  for (int i = 0; i < FLUSH_TURNS; i++)
+    if (tern_loop_run_once(serve->loop, 0) != TERN_OK)
+      break;
+  return serve->exit_code;
+}
+
+static void deinit(struct tern_serve *serve)
+{
+  tern_loop_free(serve->loop);
+  while (!tern_list_is_empty(&serve->conns)) {
+    struct serve_conn *conn =
+        TERN_CONTAINER_OF(serve->conns.head.next, struct serve_conn, node);
+    tern_list_remove(&conn->node);
+    free(conn);
+  }
+  tern_access_log_free(serve->access_log);
+  const int fds[] = {serve->root_fd, serve->upload_fd, serve->signal_fd};
+  for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
+    if (fds[i] >= 0)
+      close(fds[i]);
+  tern_serve_options_deinit(&serve->options);
+}
+
+int tern_serve_main(int argc, char **argv)
+{
+  struct tern_serve serve;
+  memset(&serve, 0, sizeof serve);
+  serve.root_fd = serve.upload_fd = serve.signal_fd = -1;
+  tern_list_init(&serve.conns);
+  int result = tern_serve_options_parse(&serve.options, argc, argv);
+  if (result == TERN_EXIT_OK && !serve.options.is_help)
+    result = start(&serve);
+  if (serve.loop != NULL && result == TERN_EXIT_OK)
+    result = run(&serve);
+  deinit(&serve);
+  return result;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line of `tern serve`. */
+#ifndef TERN_TOOLS_SERVE_OPTIONS_H
+#define TERN_TOOLS_SERVE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "knobs.h"
+
+#define TERN_SERVE_WHO "tern serve"
+
+struct tern_serve_options {
+  const char *folder;
+  tern_addr listen;
+  const char *cert; /* both or none; none = a self-signed pair is made */
+  const char *key;
+  const char *upload;     /* folder; NULL = no uploads */
+  const char *access_log; /* NULL = none */
+  uint64_t upload_max_bytes;
+  uint32_t conns_max; /* 0 = the default */
+  struct tern_knobs knobs;
+  bool no_listing;
+  bool is_help; /* --help was asked for and given */
+};
+
+/* An exit code; says what is wrong. tern_serve_options_deinit afterwards in any case. */
+int tern_serve_options_parse(struct tern_serve_options *options, int argc, char **argv);
+void tern_serve_options_deinit(struct tern_serve_options *options);
+
+#endif
