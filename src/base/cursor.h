@@ -17,7 +17,8 @@ struct tern_reader {
 
 static inline struct tern_reader tern_reader_of(const void *data, size_t len)
 {
-  struct tern_reader reader = {(const uint8_t *)data, (const uint8_t *)data + len};
+  const uint8_t *start = (const uint8_t *)data;
+  struct tern_reader reader = {start, len == 0 ? start : start + len}; /* NULL + 0 is undefined */
   return reader;
 }
 

@@ -282,9 +282,12 @@ static inline void fake_settle(tern_conn *conn)
   }
   for (size_t i = 0; i < conn->streams_count; i++) {
     tern_stream *stream = conn->streams[i];
-    if (conn->is_closed || fake_is_done(stream))
+    if (fake_is_done(stream))
       fake_close_stream(stream);
   }
+  /* All of them before the connection, also if it was closed in one of their callbacks. */
+  for (size_t i = 0; i < conn->streams_count && conn->is_closed; i++)
+    fake_close_stream(conn->streams[i]);
   if (conn->is_closed && !conn->is_closed_told) {
     conn->is_closed_told = true;
     tern_error error = {
