@@ -201,7 +201,7 @@ static void pump(struct sim_stream *state)
 {
   if (state->is_finished)
     return;
-  if (state->app->is_server && state->app->plan->answers_after_fin && !state->is_eof)
+  if (!tern_stream_is_ours(state->stream) && state->app->plan->answers_after_fin && !state->is_eof)
     return;
   while (state->sent < state->to_send) {
     uint64_t before = state->sent;
@@ -389,6 +389,14 @@ static void open_stream(struct sim_app *app, bool is_bidi)
   pump(state);
 }
 
+static void open_streams(struct sim_app *app, unsigned bidi, unsigned uni)
+{
+  for (unsigned i = 0; i < bidi; i++)
+    open_stream(app, true);
+  for (unsigned i = 0; i < uni; i++)
+    open_stream(app, false);
+}
+
 static void on_stream(tern_conn *conn, tern_stream *stream, void *arg)
 {
   struct sim_app *app = arg;
@@ -435,10 +443,7 @@ static void on_connected(tern_conn *conn, void *arg)
   app->conn = conn;
   app->is_connected = true;
   app->connected_at = tern_conn_get_now(conn);
-  for (unsigned i = 0; i < app->plan->bidi_streams; i++)
-    open_stream(app, true);
-  for (unsigned i = 0; i < app->plan->uni_streams; i++)
-    open_stream(app, false);
+  open_streams(app, app->plan->bidi_streams, app->plan->uni_streams);
   send_datagrams(app);
   close_if_done(app);
 }
@@ -477,12 +482,18 @@ void sim_app_take_conn(struct sim_app *app, tern_conn *conn)
   app->is_connected = true;
   app->connected_at = tern_conn_get_now(conn);
   tern_conn_set_ops(conn, &sim_app_conn_ops, app);
+  open_streams(app, app->plan->server_bidi_streams, app->plan->server_uni_streams);
+}
+
+unsigned sim_app_count_streams(const struct sim_app_plan *plan)
+{
+  return plan->bidi_streams + plan->uni_streams + plan->server_bidi_streams +
+         plan->server_uni_streams;
 }
 
 bool sim_app_is_complete(const struct sim_app *app)
 {
-  return app->is_connected &&
-         app->streams_complete == app->plan->bidi_streams + app->plan->uni_streams;
+  return app->is_connected && app->streams_complete == sim_app_count_streams(app->plan);
 }
 
 /* The client ends the connection when it has everything, and what it sent is acknowledged. */

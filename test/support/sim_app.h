@@ -21,11 +21,13 @@ enum sim_app_way {
 struct sim_app_plan {
   unsigned bidi_streams;
   unsigned uni_streams;
-  uint64_t up_bytes;
-  uint64_t down_bytes;
+  unsigned server_bidi_streams; /* opened by the server */
+  unsigned server_uni_streams;
+  uint64_t up_bytes;   /* from whoever opened the stream */
+  uint64_t down_bytes; /* the answer on a bidirectional one */
   enum sim_app_way way;
   bool peeks;              /* receives by peek and consume, else by read */
-  bool answers_after_fin;  /* the server waits for the client's FIN */
+  bool answers_after_fin;  /* who answers waits for the opener's FIN */
   unsigned datagrams;      /* DATAGRAM frames that the client sends at the start; each is echoed */
   uint64_t read_max_bytes; /* per on_readable: a slow reader takes more later; 0 = all */
   bool stays_open;         /* the client does not close when all is done */
@@ -62,7 +64,9 @@ void sim_app_init(struct sim_app *app, const struct sim_app_plan *plan, bool is_
 void sim_app_take_conn(struct sim_app *app, tern_conn *conn);
 /* The connection was freed without callbacks: frees what belongs to its streams. */
 void sim_app_abandon(struct sim_app *app);
-/* Every stream of the plan is done. */
+/* Streams of the plan. */
+unsigned sim_app_count_streams(const struct sim_app_plan *plan);
+/* Every one of them is done. */
 bool sim_app_is_complete(const struct sim_app *app);
 void sim_app_fail(struct sim_app *app, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

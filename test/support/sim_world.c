@@ -110,7 +110,7 @@ static struct tern_sim_node *add_endpoint(struct sim_world *world, bool is_serve
       fail_msg("endpoint: %s", why);
     return NULL;
   }
-  uint64_t streams = world->args.plan.bidi_streams + world->args.plan.uni_streams;
+  uint64_t streams = sim_app_count_streams(&world->args.plan);
   sim_oracle_add(&world->oracle, node, &config, is_server, streams * config.send_buffer_bytes);
   return node;
 }
@@ -282,9 +282,12 @@ static void assert_closed_well(const struct sim_world *world, const struct sim_a
 static void assert_moved(const struct sim_world *world, const struct sim_app *app)
 {
   const struct sim_app_plan *plan = &world->args.plan;
-  uint64_t streams = plan->bidi_streams + plan->uni_streams;
-  uint64_t bytes =
-      app->is_server ? streams * plan->up_bytes : plan->bidi_streams * plan->down_bytes;
+  uint64_t streams = sim_app_count_streams(plan);
+  uint64_t from_client = plan->bidi_streams + plan->uni_streams;
+  uint64_t from_server = plan->server_bidi_streams + plan->server_uni_streams;
+  uint64_t bytes = app->is_server
+                       ? from_client * plan->up_bytes + plan->server_bidi_streams * plan->down_bytes
+                       : from_server * plan->up_bytes + plan->bidi_streams * plan->down_bytes;
   assert_app(world, app);
   if (app->streams_complete != streams || app->bytes_received != bytes)
     fail_msg("seed %llu, %s: %u of %llu streams, %llu of %llu bytes",
