@@ -40,6 +40,7 @@ FLAGS = (
     # It would try ::1 first, and the runs are IPv4 only.
     "--host-resolver-rules=MAP localhost 127.0.0.1",
     "--remote-debugging-pipe",
+    "--net-log-max-size-mb=50",
 )
 
 HELLO = """<!doctype html><title>hello</title><script>

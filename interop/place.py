@@ -10,6 +10,7 @@ import subprocess
 HOST = "localhost"
 SMALL = b"a small file\n"
 BLOCK_BYTES = 1 << 20
+KEPT_BYTES = 64 << 20
 
 EXTENSIONS = """
 [ca]
@@ -100,6 +101,13 @@ class Place:
         if not os.path.exists(path):
             write_random(path, size)
         return name
+
+    def clean(self):
+        """Gives the disk back after transfers of a gigabyte."""
+        for folder in (self.www, self.uploads):
+            for name in os.listdir(folder):
+                if os.path.getsize(os.path.join(folder, name)) > KEPT_BYTES:
+                    os.remove(os.path.join(folder, name))
 
     def key_hash(self, name):
         """The base64 SHA-256 of a certificate's public key, as Chromium takes it."""

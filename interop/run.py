@@ -137,6 +137,7 @@ def main():
     for role in ("server", "client"):
         if options.role in (None, role):
             run_role(matrix, tern, rows, options, role)
+    place.clean()
     print()
     for line in matrix.failed:
         print("failed:", line)

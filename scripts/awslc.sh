@@ -200,9 +200,11 @@ take_source() {
 build() {
   # The source from the crate carries headers that can prefix every symbol; they act only when
   # BORINGSSL_PREFIX is set, and here it is not: plain names, hidden later when libtern is linked.
+  # Without the CPU-jitter source, the kernel's generator and the CPU's own seed the library: the
+  # jitter measurement costs every process some 50 ms before its first handshake.
   cmake -S "$source_dir" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
     -DBUILD_TESTING=OFF -DBUILD_TOOL=OFF -DDISABLE_GO=ON -DDISABLE_PERL=ON \
-    -DBUILD_SHARED_LIBS=OFF -DCMAKE_POSITION_INDEPENDENT_CODE=ON \
+    -DBUILD_SHARED_LIBS=OFF -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DDISABLE_CPU_JITTER_ENTROPY=ON \
     -DCMAKE_INSTALL_PREFIX="$work/prefix" -DCMAKE_INSTALL_LIBDIR=lib &&
     ninja -C "$work/build" install
 }

@@ -12,7 +12,7 @@ cmake --install "$build" --prefix "$prefix" >"$at/log" 2>&1 || { cat "$at/log"; 
 mkdir "$at/user"
 cat >"$at/user/main.c" <<'C'
 #include <stdio.h>
-#include <tern/tern.h>
+#include <tern/transport.h>
 int main(void)
 {
   printf("%s, %s\n", tern_tls_library(), tern_status_name(TERN_OK));

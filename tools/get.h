@@ -75,7 +75,7 @@ struct tern_get {
   size_t origins_count;
   size_t origins_started;
   size_t origins_open; /* with an address and not at their end */
-  int exit_code; /* of the first thing that went wrong */
+  int exit_code;       /* of the first thing that went wrong */
   tern_loop_timer *max_timer;
   tern_loop_timer *progress_timer;
   tern_time started_at;

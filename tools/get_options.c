@@ -11,7 +11,13 @@
 
 #define REPEAT_MAX UINT64_C(1000000000)
 
-enum option_code { OPTION_SUMMARY = 256, OPTION_REPEAT, OPTION_CACERT, OPTION_MAX_TIME, OPTION_RESOLVE };
+enum option_code {
+  OPTION_SUMMARY = 256,
+  OPTION_REPEAT,
+  OPTION_CACERT,
+  OPTION_MAX_TIME,
+  OPTION_RESOLVE
+};
 
 static const char short_options[] = "o:OH:X:T:Ivk46h";
 static const struct option long_options[] = {

@@ -148,7 +148,8 @@ static void go_on(struct tern_get_origin *origin)
   if (origin->phase != TERN_GET_CONNECTED || origin->jobs_done < origin->jobs_started)
     return;
   if (origin->jobs_started < origin->jobs_total) {
-    tern_cli_say(TERN_GET_WHO, "%s takes no more requests on this connection; run it again for the rest",
+    tern_cli_say(TERN_GET_WHO,
+                 "%s takes no more requests on this connection; run it again for the rest",
                  origin->first->authority);
     tern_get_fail(origin->get, TERN_EXIT_TRANSFER);
   }

@@ -125,8 +125,8 @@ void tern_get_tell_connect_error(struct tern_get_origin *origin, const tern_erro
   else
     tern_cli_say(TERN_GET_WHO, "cannot connect to %s: %s; %s", origin->first->authority, text,
                  advice_for(error));
-  tern_get_fail(origin->get, error->kind == TERN_ERROR_LOCAL ? TERN_EXIT_CONNECT
-                                                             : exit_code_of(error));
+  tern_get_fail(origin->get,
+                error->kind == TERN_ERROR_LOCAL ? TERN_EXIT_CONNECT : exit_code_of(error));
 }
 
 void tern_get_tell_broken(struct tern_get_origin *origin, const tern_error *error)
@@ -137,7 +137,8 @@ void tern_get_tell_broken(struct tern_get_origin *origin, const tern_error *erro
     return;
   tern_error_format(error, text, sizeof text);
   tern_cli_say(TERN_GET_WHO,
-               "the connection to %s ended with %" PRIu64 " of %" PRIu64 " transfers incomplete: %s",
+               "the connection to %s ended with %" PRIu64 " of %" PRIu64
+               " transfers incomplete: %s",
                origin->first->authority, missing, origin->jobs_total, text);
   tern_get_fail(origin->get, TERN_EXIT_TRANSFER);
 }

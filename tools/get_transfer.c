@@ -305,7 +305,8 @@ static void tell_submit_error(const struct transfer *transfer, tern_status statu
   bool is_fields = status == TERN_INVALID || status == TERN_LIMIT;
   tern_cli_say(TERN_GET_WHO, "cannot ask for https://%s%s: %s", transfer->url->authority,
                transfer->url->target,
-               status == TERN_INVALID ? "HTTP/3 does not allow that method or one of the fields of -H"
+               status == TERN_INVALID
+                   ? "HTTP/3 does not allow that method or one of the fields of -H"
                : status == TERN_LIMIT ? "the fields are more than the server takes"
                                       : tern_status_name(status));
   tern_get_fail(get, is_fields ? TERN_EXIT_USAGE : TERN_EXIT_TRANSFER);

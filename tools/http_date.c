@@ -66,8 +66,8 @@ char *tern_http_date_format(int64_t seconds, char text[TERN_HTTP_DATE_SIZE])
   struct date date = from_days(days);
   snprintf(text, TERN_HTTP_DATE_SIZE, "%s, %02u %s %04u %02u:%02u:%02u GMT",
            day_names[(days + 4) % 7], date.day % 100, month_names[(date.month - 1) % 12],
-           (unsigned)date.year % 10000, (unsigned)(rest / 3600) % 100,
-           (unsigned)(rest / 60 % 60), (unsigned)(rest % 60));
+           (unsigned)date.year % 10000, (unsigned)(rest / 3600) % 100, (unsigned)(rest / 60 % 60),
+           (unsigned)(rest % 60));
   return text;
 }
 
@@ -166,8 +166,8 @@ static bool parse_asctime(struct cursor cursor, struct date *date)
 static bool is_valid(const struct date *date)
 {
   struct date same = from_days(to_days(date)); /* 31 Feb would come back as March */
-  return date->month >= 1 && date->day >= 1 && date->day == same.day &&
-         date->month == same.month && date->hour < 24 && date->minute < 60 && date->second <= 60;
+  return date->month >= 1 && date->day >= 1 && date->day == same.day && date->month == same.month &&
+         date->hour < 24 && date->minute < 60 && date->second <= 60;
 }
 
 bool tern_http_date_parse(const char *text, size_t len, int64_t now, int64_t *seconds)

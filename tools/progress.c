@@ -64,8 +64,7 @@ void tern_progress_format(const struct tern_progress *progress, char *text, size
   size_t columns = progress->columns < size ? progress->columns : size;
   format_numbers(progress, numbers, sizeof numbers);
   bool has_share = progress->total_bytes != UINT64_MAX && progress->total_bytes > 0;
-  double share =
-      has_share ? (double)progress->done_bytes / (double)progress->total_bytes : 0;
+  double share = has_share ? (double)progress->done_bytes / (double)progress->total_bytes : 0;
   if (share > 1)
     share = 1;
   size_t used = strlen(numbers) + sizeof "[] 100%  ";

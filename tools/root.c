@@ -24,8 +24,7 @@ static int open_part(int folder, const char *part, size_t len, bool is_last)
   memcpy(name, part, len);
   name[len] = '\0';
   return openat(folder, name,
-                is_last ? FLAGS | O_NOFOLLOW
-                        : O_PATH | O_CLOEXEC | O_NOFOLLOW | O_DIRECTORY);
+                is_last ? FLAGS | O_NOFOLLOW : O_PATH | O_CLOEXEC | O_NOFOLLOW | O_DIRECTORY);
 }
 
 static int walk(int root_fd, const char *path)

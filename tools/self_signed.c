@@ -66,9 +66,8 @@ static bool make_folder(char *folder, size_t size, char *why, size_t why_size)
              (unsigned)geteuid());
   if (mkdir(folder, 0700) == 0 || (errno == EEXIST && is_ours(folder)))
     return true;
-  snprintf(why, why_size,
-           "cannot keep a self-signed certificate in %s (%s): give --cert and --key", folder,
-           errno == EEXIST ? "it belongs to somebody else" : strerror(errno));
+  snprintf(why, why_size, "cannot keep a self-signed certificate in %s (%s): give --cert and --key",
+           folder, errno == EEXIST ? "it belongs to somebody else" : strerror(errno));
   return false;
 }
 
@@ -113,14 +112,14 @@ static int make_pair(const struct tern_self_signed *pair, const char *ip)
   char addext[] = "-addext", keyout[] = "-keyout", out[] = "-out";
   memcpy(cert, pair->cert, sizeof cert);
   memcpy(key, pair->key, sizeof key);
-  bool has_host = gethostname(host, sizeof host - 1) == 0 && host[0] != '\0' &&
-                  strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") ==
-                      strlen(host);
+  bool has_host =
+      gethostname(host, sizeof host - 1) == 0 && host[0] != '\0' &&
+      strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") ==
+          strlen(host);
   snprintf(names, sizeof names, "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1%s%s%s%s",
            has_host ? ",DNS:" : "", has_host ? host : "", ip[0] != '\0' ? ",IP:" : "", ip);
-  char *arguments[] = {openssl, req,     x509, newkey,  ec,     pkeyopt, curve,  nodes, days,
-                       count,   subj,    subject, addext, names, keyout,  key,    out,   cert,
-                       NULL};
+  char *arguments[] = {openssl, req,     x509,   newkey, ec,     pkeyopt, curve, nodes, days, count,
+                       subj,    subject, addext, names,  keyout, key,     out,   cert,  NULL};
   return run_openssl(arguments);
 }
 

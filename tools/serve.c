@@ -275,8 +275,7 @@ static void deinit(struct tern_serve *serve)
 {
   tern_loop_free(serve->loop);
   while (!tern_list_is_empty(&serve->conns)) {
-    struct serve_conn *conn =
-        TERN_CONTAINER_OF(serve->conns.head.next, struct serve_conn, node);
+    struct serve_conn *conn = TERN_CONTAINER_OF(serve->conns.head.next, struct serve_conn, node);
     tern_list_remove(&conn->node);
     free(conn);
   }

@@ -133,8 +133,8 @@ static void send_file(struct answer *answer)
   /* [rfc9110-14.2] Range is for GET alone */
   if (answer->range.data != NULL && !answer->is_head &&
       tern_conditions_allow_range(&answer->conditions, &answer->validators))
-    result = tern_byte_range_parse((const char *)answer->range.data, answer->range.len, size,
-                                   &range);
+    result =
+        tern_byte_range_parse((const char *)answer->range.data, answer->range.len, size, &range);
   if (result == TERN_BYTE_RANGE_UNSATISFIABLE)
     send_unsatisfiable(answer);
   else

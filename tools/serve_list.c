@@ -47,8 +47,7 @@ static void add_entry(struct listing *listing, int folder, const char *name)
     listing->is_cut = true;
     return;
   }
-  listing->entries =
-      tern_cli_grow(listing->entries, listing->count + 1, sizeof *listing->entries);
+  listing->entries = tern_cli_grow(listing->entries, listing->count + 1, sizeof *listing->entries);
   listing->entries[listing->count++] = (struct entry){
       .name = tern_cli_copy(name, strlen(name)),
       .size = (uint64_t)info.st_size,
@@ -89,15 +88,15 @@ static void add_row(struct tern_text *page, const struct entry *entry)
 
 static void make_page(struct tern_text *page, const struct listing *listing, const char *path)
 {
-  tern_text_add(page,
-                "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                "<meta name=\"viewport\" content=\"width=device-width\">\n<title>/");
+  tern_text_add(page, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+                      "<meta name=\"viewport\" content=\"width=device-width\">\n<title>/");
   tern_text_add_html(page, path);
-  tern_text_add(page, "</title>\n<style>\n"
-                      "body { font: 16px/1.5 system-ui, sans-serif; margin: 2em; color-scheme: light dark }\n"
-                      "td { padding-right: 2em; font-variant-numeric: tabular-nums }\n"
-                      "td + td { text-align: right; white-space: nowrap; opacity: .7 }\n"
-                      "</style>\n</head>\n<body>\n<h1>/");
+  tern_text_add(
+      page, "</title>\n<style>\n"
+            "body { font: 16px/1.5 system-ui, sans-serif; margin: 2em; color-scheme: light dark }\n"
+            "td { padding-right: 2em; font-variant-numeric: tabular-nums }\n"
+            "td + td { text-align: right; white-space: nowrap; opacity: .7 }\n"
+            "</style>\n</head>\n<body>\n<h1>/");
   tern_text_add_html(page, path);
   tern_text_add(page, "</h1>\n<table>\n");
   if (path[0] != '\0')

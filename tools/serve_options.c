@@ -40,7 +40,8 @@ static void print_help(void)
 {
   puts("usage: tern serve [OPTION]... [DIR]\n\n"
        "Serves the files of DIR (default: this folder) over HTTP/3.\n\n"
-       "  -l, --listen ADDR:PORT   where to listen; default " LISTEN_DEFAULT ", that is everywhere\n"
+       "  -l, --listen ADDR:PORT   where to listen; default " LISTEN_DEFAULT
+       ", that is everywhere\n"
        "      --cert FILE          certificate chain, PEM\n"
        "      --key FILE           its private key, PEM; without both a self-signed pair is made\n"
        "      --upload DIR         store the bodies of PUT and POST /name as DIR/name\n"

@@ -90,8 +90,8 @@ void tern_serve_reply_file(struct tern_serve_request *self, const struct tern_se
   bool has_body = !body->is_head && body->to > body->from;
   self->status = body->status;
   self->source = tern_file_source_new(body->fd, body->from);
-  tern_status status = tern_request_respond(self->request, body->status, body->fields, body->count,
-                                            has_body);
+  tern_status status =
+      tern_request_respond(self->request, body->status, body->fields, body->count, has_body);
   if (status != TERN_OK || !has_body) {
     check(self, status);
     return;
@@ -136,7 +136,8 @@ static void on_closed(tern_request *request, void *app)
   struct tern_serve_request *self = app;
   struct tern_serve *serve = self->serve;
   (void)request;
-  uint64_t bytes = self->source != NULL ? tern_file_source_get_sent(self->source) : self->body_bytes;
+  uint64_t bytes =
+      self->source != NULL ? tern_file_source_get_sent(self->source) : self->body_bytes;
   tern_access_entry_end(serve->access_log, self->entry, self->status, bytes,
                         tern_loop_now(serve->loop) - self->started_at);
   tern_file_source_unref(self->source);

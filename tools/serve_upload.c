@@ -77,8 +77,8 @@ void tern_serve_upload(struct tern_serve_request *self, const char *path)
   snprintf(upload->name, sizeof upload->name, "%s", path);
   snprintf(upload->partial, sizeof upload->partial, ".%.200s.%ld.%" PRIu64, path, (long)getpid(),
            number++);
-  upload->fd = openat(upload->folder, upload->partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-                      0644);
+  upload->fd =
+      openat(upload->folder, upload->partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (upload->fd < 0) {
     uint16_t status = status_of(errno);
     upload->partial[0] = '\0';
@@ -132,8 +132,7 @@ void tern_serve_upload_on_end(struct tern_serve_request *self)
     return;
   bool is_stored = close(upload->fd) == 0;
   upload->fd = -1;
-  if (!is_stored ||
-      renameat(upload->folder, upload->partial, upload->folder, upload->name) != 0) {
+  if (!is_stored || renameat(upload->folder, upload->partial, upload->folder, upload->name) != 0) {
     refuse(self, status_of(errno));
     return;
   }

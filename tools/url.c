@@ -182,8 +182,8 @@ char *tern_url_take_name(const struct tern_url *url)
   while (start > url->target && start[-1] != '/')
     start--;
   char *name = tern_cli_take((size_t)(end - start) + 1, 1);
-  bool is_good = tern_url_decode(start, end, name) && name[0] != '\0' && strchr(name, '/') == NULL &&
-                 strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+  bool is_good = tern_url_decode(start, end, name) && name[0] != '\0' &&
+                 strchr(name, '/') == NULL && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
   if (is_good)
     return name;
   free(name);

@@ -153,6 +153,16 @@ void tern_pmtud_on_acked(struct tern_pmtud *pmtud, uint16_t bytes)
     pmtud->full_losses = 0;
 }
 
+/* [rfc8899-4.3] black hole: the path no longer carries what it did. The new search begins with the
+ * maximum, so a path that only lost everything for a moment recovers with one probe. */
+static void fall(struct tern_pmtud *pmtud, tern_time now)
+{
+  pmtud->full_losses = 0;
+  pmtud->plpmtu_bytes = pmtud->base_bytes;
+  if (pmtud->state != TERN_PMTUD_DISABLED)
+    search(pmtud, now);
+}
+
 bool tern_pmtud_on_lost(struct tern_pmtud *pmtud, uint16_t bytes, tern_time now)
 {
   if (bytes <= pmtud->base_bytes || pmtud->plpmtu_bytes <= pmtud->base_bytes)
@@ -160,11 +170,14 @@ bool tern_pmtud_on_lost(struct tern_pmtud *pmtud, uint16_t bytes, tern_time now)
   pmtud->full_losses++;
   if (pmtud->full_losses < TERN_PMTUD_BLACK_HOLE)
     return false;
-  /* [rfc8899-4.3] black hole: the path no longer carries what it did. The new search begins with
-   * the maximum, so a path that only lost everything for a moment recovers with one probe. */
-  pmtud->full_losses = 0;
-  pmtud->plpmtu_bytes = pmtud->base_bytes;
-  if (pmtud->state != TERN_PMTUD_DISABLED)
-    search(pmtud, now);
+  fall(pmtud, now);
+  return true;
+}
+
+bool tern_pmtud_on_pto(struct tern_pmtud *pmtud, uint32_t count, tern_time now)
+{
+  if (count < TERN_PMTUD_PTOS || pmtud->plpmtu_bytes <= pmtud->base_bytes)
+    return false;
+  fall(pmtud, now);
   return true;
 }

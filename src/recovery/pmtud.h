@@ -23,6 +23,7 @@
 #define TERN_PMTUD_STEP_BYTES 16                /* not worth another probe below this */
 #define TERN_PMTUD_RAISE_NS (600 * TERN_SECOND) /* [rfc8899-5.1.1] PMTU_RAISE_TIMER */
 #define TERN_PMTUD_BLACK_HOLE 6 /* full-size packets lost in a row, none delivered */
+#define TERN_PMTUD_PTOS 3       /* probe timeouts in a row; two full-size packets each */
 
 enum tern_pmtud_state {
   TERN_PMTUD_DISABLED,
@@ -69,5 +70,8 @@ void tern_pmtud_on_probe_refused(struct tern_pmtud *pmtud, uint16_t bytes, tern_
  * plpmtu_bytes fell. */
 void tern_pmtud_on_acked(struct tern_pmtud *pmtud, uint16_t bytes);
 bool tern_pmtud_on_lost(struct tern_pmtud *pmtud, uint16_t bytes, tern_time now);
+/* The `count`-th probe timeout in a row. On a path that lost its MTU nothing is acknowledged, so nothing
+ * is ever declared lost: the timeouts must tell. Same answer as on_lost. */
+bool tern_pmtud_on_pto(struct tern_pmtud *pmtud, uint32_t count, tern_time now);
 
 #endif

@@ -542,15 +542,18 @@ static void offer_again(tern_conn *conn, struct tern_pn_space *space)
 static void on_pto(tern_conn *conn, const struct tern_pto_deadline *due)
 {
   struct tern_pn_space *space = tern_conn_space(conn, (enum tern_space_id)due->space);
+  struct tern_route *route = tern_conn_route(conn);
 
   if (space == NULL)
     return;
   conn->pto_count++;
   conn->stats.pto_count++;
+  if (tern_pmtud_on_pto(&route->pmtud, conn->pto_count, conn->endpoint->now))
+    tern_conn_on_mtu(conn, route);
   conn->anti_deadlock_since = conn->endpoint->now;
   space->probes = 2;
   space->wants_ping = true;
-  tern_ecn_on_pto(&tern_conn_route(conn)->ecn);
+  tern_ecn_on_pto(&route->ecn);
   /* [rfc9002-6.2.4] other spaces with data in flight may use the chance. */
   for (int i = 0; i < TERN_SPACES; i++) {
     struct tern_pn_space *other = tern_conn_space(conn, (enum tern_space_id)i);

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <tern/tern.h>
+#include <tern/transport.h>
 
 #define CHECK(condition) check((condition), #condition, __LINE__)
 

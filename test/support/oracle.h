@@ -21,6 +21,7 @@
 #include <tern/transport.h>
 
 #define ORACLE_UNVALIDATED_BYTES (24 * 1024)
+#define ORACLE_FLIGHT_BYTES 3072 /* of handshake data that are in it */
 /* What an endpoint may keep for the next connection: pages of pools, tables that do not shrink. */
 #define ORACLE_KEPT_BYTES (192 * 1024)
 #define ORACLE_FLOWS_MAX 64

@@ -5,6 +5,7 @@
 #include "crypto/protect.h"
 #include "support/test_certs.h"
 #include "transport/conn.h"
+#include "wire/frame_write.h"
 #include "wire/header.h"
 
 #define TURNS_MAX 2000
@@ -303,7 +304,8 @@ void pair_start(struct pair *pair)
 
 static bool is_up(struct pair *pair)
 {
-  return pair->is_connected[0] && pair->is_connected[1] && pair->conn[0]->is_confirmed;
+  return pair->is_connected[0] && pair->is_connected[1] && pair->conn[0] != NULL &&
+         pair->conn[0]->is_confirmed;
 }
 
 void pair_connect(struct pair *pair)
@@ -546,9 +548,9 @@ void pair_send_frames(struct pair *pair, int side, enum tern_space_id id, tern_s
   assert_true(space->sent.next != space->next_skip);
   size_t pn_at = write_header(conn, space, &writer, &length_at);
   tern_write_slice(&writer, frames);
-  bool must_pad = id == TERN_SPACE_INITIAL && tern_writer_len(&writer) < 1200 - TERN_AEAD_TAG_BYTES;
-  if (must_pad)
-    memset(tern_write_room(&writer, 1200 - TERN_AEAD_TAG_BYTES - tern_writer_len(&writer)), 0, 1);
+  size_t least = id == TERN_SPACE_INITIAL ? TERN_INITIAL_DATAGRAM_MIN - TERN_AEAD_TAG_BYTES : 0;
+  if (tern_writer_len(&writer) < least)
+    tern_frame_write_padding(&writer, least - tern_writer_len(&writer));
   if (id != TERN_SPACE_APP)
     tern_header_patch_length(&writer, length_at, TERN_AEAD_TAG_BYTES);
   size_t len = tern_writer_len(&writer) + TERN_AEAD_TAG_BYTES;
