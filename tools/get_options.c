@@ -207,14 +207,30 @@ static int add_url(struct tern_get_options *options, const char *text)
   return TERN_EXIT_OK;
 }
 
+/* The first URL that -O has no file name for, or NULL. */
+static const struct tern_url *find_nameless(const struct tern_get_options *options)
+{
+  for (size_t i = 0; i < options->urls_count; i++) {
+    char *name = tern_url_take_name(&options->urls[i]);
+    if (name == NULL)
+      return &options->urls[i];
+    free(name);
+  }
+  return NULL;
+}
+
 static int check(const struct tern_get_options *options)
 {
+  const struct tern_url *nameless = options->remote_name ? find_nameless(options) : NULL;
   if (options->urls_count == 0)
     return tern_cli_refuse(TERN_GET_WHO, "no URL given");
   if (options->output != NULL && options->urls_count > 1)
     return tern_cli_refuse(TERN_GET_WHO, "-o takes one URL; use -O for several");
   if (options->output != NULL && options->remote_name)
     return tern_cli_refuse(TERN_GET_WHO, "-o and -O exclude each other");
+  if (nameless != NULL)
+    return tern_cli_refuse(TERN_GET_WHO, "-O: https://%s%s does not end in a file name; use -o",
+                           nameless->authority, nameless->target);
   if (options->cacert != NULL && options->insecure)
     return tern_cli_refuse(TERN_GET_WHO, "--cacert and --insecure exclude each other");
   return TERN_EXIT_OK;

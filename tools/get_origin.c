@@ -4,14 +4,16 @@
  * The addresses are tried in the resolver's order, each a quarter of a second after the one before (RFC
  * 8305 5), because an address where nobody listens mostly says nothing. The first finished handshake
  * wins and the others are closed. A TLS failure ends the race: another address would not mend it. */
-#define _GNU_SOURCE /* getaddrinfo */
+#define _GNU_SOURCE /* getaddrinfo, SOCK_CLOEXEC */
 #include "get.h"
 
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define NEXT_ADDRESS_NS (250 * TERN_MS)
 
@@ -144,6 +146,8 @@ static void start_jobs(struct tern_get_origin *origin)
 
 static void go_on(struct tern_get_origin *origin)
 {
+  if (origin->jobs_broken > 0)
+    return; /* the connection has ended: its on_closed follows and says why */
   start_jobs(origin);
   if (origin->phase != TERN_GET_CONNECTED || origin->jobs_done < origin->jobs_started)
     return;
@@ -232,6 +236,25 @@ static const tern_h3_ops h3_ops = {
     .on_closed = on_closed,
 };
 
+/* Has the system a way to that address at all? Asking costs nothing; a datagram that it refuses would
+ * count as lost, and the handshake would be given up after seconds only. */
+static bool has_route(const tern_addr *addr)
+{
+  struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(addr->port)};
+  struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(addr->port)};
+  bool is_v4 = addr->family == 4;
+  memcpy(&in.sin_addr, addr->ip, 4);
+  memcpy(&in6.sin6_addr, addr->ip, 16);
+  in6.sin6_scope_id = addr->scope;
+  int fd = socket(is_v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0)
+    return false;
+  const struct sockaddr *to = is_v4 ? (const struct sockaddr *)&in : (const struct sockaddr *)&in6;
+  int result = connect(fd, to, is_v4 ? sizeof in : sizeof in6);
+  close(fd);
+  return result == 0;
+}
+
 /* False if the system has no way to that address. */
 static bool start_attempt(struct tern_get_origin *origin, const tern_addr *addr)
 {
@@ -242,7 +265,7 @@ static bool start_attempt(struct tern_get_origin *origin, const tern_addr *addr)
   attempt->origin = origin;
   attempt->addr = *addr;
   tern_get_explain_attempt(get, addr);
-  if (tern_loop_connect(get->loop, &args, &conn) != TERN_OK)
+  if (!has_route(addr) || tern_loop_connect(get->loop, &args, &conn) != TERN_OK)
     return false;
   if (tern_h3_new_client(&attempt->h3, conn, NULL, &h3_ops, attempt) != TERN_OK) {
     attempt->h3 = NULL;

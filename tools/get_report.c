@@ -113,12 +113,31 @@ static const char *advice_for(const tern_error *error)
   return "see what happens with --log debug";
 }
 
+/* tern_error_format, with HTTP/3's names for the application's codes, and only the TLS library's words
+ * where it has some about a certificate. */
+static char *format_error(const tern_error *error, bool is_certificate, char *text, size_t size)
+{
+  const char *name = tern_h3_error_name(error->code);
+  bool has_reason = error->reason[0] != '\0';
+  if (is_certificate && has_reason)
+    snprintf(text, size, "%s", error->reason);
+  else if (error->kind == TERN_ERROR_APPLICATION && name != NULL)
+    snprintf(text, size, "%s closed it with %s%s%s%s", error->by_peer ? "the server" : "this side",
+             name, has_reason ? " (" : "", error->reason, has_reason ? ")" : "");
+  else
+    tern_error_format(error, text, size);
+  return text;
+}
+
 void tern_get_tell_connect_error(struct tern_get_origin *origin, const tern_error *error)
 {
   char text[ERROR_TEXT_MAX];
-  tern_error_format(error, text, sizeof text);
   bool is_certificate =
       error->kind == TERN_ERROR_TLS && !error->by_peer && is_about_certificate(error->tls_alert);
+  if (error->kind == TERN_ERROR_LOCAL && error->reason[0] != '\0')
+    snprintf(text, sizeof text, "%s", error->reason);
+  else
+    format_error(error, is_certificate, text, sizeof text);
   if (is_certificate)
     tern_cli_say(TERN_GET_WHO, "the certificate of %s is not trusted: %s; %s",
                  origin->first->authority, text, advice_for(error));
@@ -135,7 +154,7 @@ void tern_get_tell_broken(struct tern_get_origin *origin, const tern_error *erro
   uint64_t missing = origin->jobs_total - origin->figures.requests;
   if (missing == 0)
     return;
-  tern_error_format(error, text, sizeof text);
+  format_error(error, false, text, sizeof text);
   tern_cli_say(TERN_GET_WHO,
                "the connection to %s ended with %" PRIu64 " of %" PRIu64
                " transfers incomplete: %s",

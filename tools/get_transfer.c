@@ -182,7 +182,9 @@ static void on_reset(tern_request *request, uint64_t code, void *app)
   const char *name = tern_h3_error_name(code);
   char number[32];
   snprintf(number, sizeof number, "error 0x%" PRIx64, code);
-  if (transfer->is_told || transfer->origin->phase == TERN_GET_ENDED)
+  /* Without its stream the connection has ended: that is said once for all its transfers. */
+  if (transfer->is_told || transfer->origin->phase == TERN_GET_ENDED ||
+      tern_request_get_stream(request) == NULL)
     return;
   const char *why = "the response is not complete";
   if (code == TERN_H3_REQUEST_REJECTED)
@@ -202,8 +204,10 @@ static void on_closed(tern_request *request, void *app)
   struct tern_get_origin *origin = transfer->origin;
   (void)request;
   (void)close_output(transfer);
-  if (!transfer->is_ended && !transfer->is_told)
+  if (!transfer->is_ended && !transfer->is_told) {
     origin->jobs_broken++;
+    tern_get_fail(origin->get, TERN_EXIT_TRANSFER);
+  }
   tern_file_source_unref(transfer->upload);
   free(transfer->path);
   free(transfer);

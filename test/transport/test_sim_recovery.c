@@ -153,8 +153,8 @@ static void on_event(void *arg, const tern_event *event)
   if (event->kind == TERN_EVENT_PTO_FIRED)
     counts->ptos++;
   if (event->kind == TERN_EVENT_CONGESTION_STATE &&
-      event->congestion_state.window_bytes < counts->window_least_bytes)
-    counts->window_least_bytes = event->congestion_state.window_bytes;
+      event->data.congestion_state.window_bytes < counts->window_least_bytes)
+    counts->window_least_bytes = event->data.congestion_state.window_bytes;
 }
 
 /* The way to the client is cut after 3 s for `outage_ns`; returns how much longer it all took than without
