@@ -453,6 +453,15 @@ static void tell_ecn(tern_conn *conn, struct tern_route *route, const struct ter
   route->cc->on_congestion(route->cc_state, &event);
 }
 
+/* [rfc9002-7.8] SHOULD NOT grow a window that is not used: there was nothing to send, or, where flow
+ * control lets a burst go now and then, less than half of it was in flight. */
+static bool is_window_unused(const tern_conn *conn, const struct tern_route *route)
+{
+  uint64_t window_bytes = route->cc->window_bytes(route->cc_state);
+
+  return conn->is_app_limited || conn->news.ack.prior_in_flight_bytes < window_bytes / 2;
+}
+
 void tern_conn_settle_acks(tern_conn *conn)
 {
   struct tern_ack_news *news = &conn->news.ack;
@@ -470,7 +479,7 @@ void tern_conn_settle_acks(tern_conn *conn)
                      .largest_acked = news->newest_number,
                      .next_packet_number = news->space->sent.next,
                      .ecn_ce_count = news->ecn_ce,
-                     .is_app_limited = conn->is_app_limited,
+                     .is_app_limited = is_window_unused(conn, route),
                      .rtt = tern_rtt_get_cc(&route->rtt)};
   tern_rate_generate(&route->rate, &news->rate, route->rtt.min_ns, ack.now, &ack.rate);
   if (news->ecn_ce != 0)

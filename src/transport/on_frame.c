@@ -94,7 +94,7 @@ static enum tern_packet_fate judge(const struct on_frame *on, struct tern_stream
 {
   switch (result) {
   case TERN_RECV_OK:
-    if (stream->events != 0)
+    if (stream->events != 0 || tern_stream_is_done(stream))
       tern_stream_touch(stream);
     tern_stream_update_places(stream);
     return TERN_PACKET_KEEP;

@@ -342,9 +342,8 @@ static inline void fake_drain(tern_conn *conn)
     tern_stream *stream = conn->streams[i];
     if (stream->out_reset)
       stream->out_reset_sent = true;
-    else
-      while (fake_take(stream, SIZE_MAX) > 0) {
-      }
+    for (int rounds = 0; rounds < 50 && !stream->out_reset && fake_take(stream, SIZE_MAX) > 0;)
+      rounds++;
   }
   fake_settle(conn);
 }

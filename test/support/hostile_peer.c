@@ -139,6 +139,7 @@ void hostile_peer_start(struct hostile_peer *peer)
     params->original_dcid = peer->original_dcid;
   }
   tern_params_write(&writer, params, peer->is_server);
+  tern_write_slice(&writer, peer->more_params);
   struct tern_tls_session_args args = {.alloc = &peer->rig->peer_alloc,
                                        .is_server = peer->is_server,
                                        .server_name = peer->is_server ? NULL : "hostile.test",

@@ -62,6 +62,7 @@ struct hostile_peer {
   tern_addr addr;
   struct tern_tls_session *tls;
   struct tern_params params; /* what it says of itself; ids are filled in by the start */
+  tern_slice more_params;    /* goes behind them as it is */
   struct tern_cid original_dcid;
   struct tern_cid scid; /* ours */
   struct tern_cid dcid; /* theirs */

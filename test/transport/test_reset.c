@@ -156,7 +156,6 @@ static void run_order(unsigned order, tern_time gap, bool has_loss)
 {
   struct pair_stream *peer;
 
-  unsigned which = order;
   pair_init(&pair, 1000 + order);
   pair_connect(&pair);
   struct pair_stream *ours = open_both(&peer);
@@ -172,7 +171,6 @@ static void run_order(unsigned order, tern_time gap, bool has_loss)
   assert_true(pair_run_until(&pair, pair_are_streams_closed));
   pair.filter = NULL;
   pair_run_for(&pair, 5 * TERN_SECOND); /* the last records, also those that were lost */
-  if (pair.conn[0]->body->streams.live || pair.conn[1]->body->streams.live) fprintf(stderr,"order %u loss %d gap %lu\n", which, has_loss, gap);
   assert_int_equal(ours->closed_count, 1);
   assert_int_equal(peer->closed_count, 1);
   for (int side = 0; side < 2; side++) {
