@@ -37,7 +37,7 @@ locked = mkdir -p build && flock build/.lock-$(1)
 define configure
 $(call locked,$(1)) cmake --preset $(1) $(2) $(CONFIGURE) > build/configure-$(1).log 2>&1 || \
   { cat build/configure-$(1).log; exit 1; }; \
-sed -n 's/^-- \(tern .*\|no .*\)/\1/p' build/configure-$(1).log
+sed -n 's/^-- \(tern .*\|no LTO.*\)/\1/p' build/configure-$(1).log
 endef
 
 all: build
@@ -54,7 +54,7 @@ build: setup
 	@if [ -x build/$(PRESET)/tern ]; then ln -sfn $(PRESET)/tern build/tern; fi
 
 demo: build
-	@scripts/setup.sh test
+	@scripts/setup.sh demo
 	@scripts/demo.sh
 
 test:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Installs what a make target needs, from the distribution's packages, and builds AWS-LC.
 #
-#   scripts/setup.sh [build] [test] [check] [fuzz] [bench]      default: build
+#   scripts/setup.sh [build] [test] [check] [fuzz] [demo] [bench]      default: build
 #
 # Says nothing when there is nothing to do, and asks nothing. On Debian and its kin missing packages
 # are installed (as root, or by a sudo that asks no password); elsewhere their names are printed.
@@ -57,8 +57,8 @@ for kind; do
   test) wanted+=" libcmocka-dev libssl-dev openssl" ;;
   check) wanted+=" clang clang-format clang-tidy libcmocka-dev" ;;
   fuzz) wanted+=" clang"; runtime=yes ;;
-  bench) wanted+=" openssl" ;;
-  *) echo "setup: '$kind' is none of build, test, check, fuzz, bench" >&2; exit 2 ;;
+  demo | bench) wanted+=" openssl" ;;
+  *) echo "setup: '$kind' is none of build, test, check, fuzz, demo, bench" >&2; exit 2 ;;
   esac
 done
 

@@ -11,6 +11,7 @@
 #define BAR_MIN 10
 #define NUMBERS_MAX 96
 #define SECOND_NS UINT64_C(1000000000)
+#define RATE_MAX 1e18 /* so that it fits */
 
 char *tern_progress_format_bytes(uint64_t bytes, char *text, size_t size)
 {
@@ -28,7 +29,8 @@ char *tern_progress_format_bytes(uint64_t bytes, char *text, size_t size)
 static uint64_t rate_of(const struct tern_progress *progress)
 {
   double seconds = (double)progress->elapsed_ns / (double)SECOND_NS;
-  return seconds > 0 ? (uint64_t)((double)progress->done_bytes / seconds) : 0;
+  double rate = seconds > 0 ? (double)progress->done_bytes / seconds : 0;
+  return rate < RATE_MAX ? (uint64_t)rate : (uint64_t)RATE_MAX;
 }
 
 static void format_numbers(const struct tern_progress *progress, char *text, size_t size)

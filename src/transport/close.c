@@ -11,8 +11,7 @@
 
 #include "transport/conn.h"
 
-/* [rfc9000-10.2] */
-#define END_PTOS 3
+
 
 static const char *const kind_names[] = {
     "none",  "transport", "application", "tls",  "idle", "handshake_timeout",
@@ -34,7 +33,7 @@ static void enter(tern_conn *conn, enum tern_conn_state state, const tern_error 
   conn->error = *error;
   conn->state = state;
   conn->wants_close = state == TERN_CONN_CLOSING;
-  conn->end_at = conn->endpoint->now + END_PTOS * tern_conn_pto_ns(conn);
+  conn->end_at = TERN_TIME_NEVER; /* counted from settle: an application's call brings no time */
   conn->close_answer_at = 1;
   tern_conn_touch(conn);
   tern_conn_make_due(conn);

@@ -80,7 +80,6 @@ struct tern_out {
   struct tern_seal_item seals[TERN_RUN_PACKETS_MAX];
   struct tern_keys *seal_keys[TERN_RUN_PACKETS_MAX];
   size_t seals_count;
-  bool is_marked; /* the run's datagrams carry ECT(0), all of them */
   struct tern_out_fill fills[TERN_RUN_FILLS_MAX];
   tern_iov fill_rooms[TERN_RUN_FILLS_MAX];
   size_t fills_count;

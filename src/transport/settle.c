@@ -3,6 +3,8 @@
  * here runs while a packet is being parsed, so callbacks may change anything. */
 #include "transport/conn.h"
 
+/* [rfc9000-10.2] closing and draining last so many PTOs. */
+#define END_PTOS 3
 /* A peer may say up to 2^62 ms; what is longer than a year is never. */
 #define IDLE_MAX_MS (UINT64_C(366) * 24 * 3600 * 1000)
 
@@ -227,6 +229,7 @@ static void tell_closed(tern_conn *conn)
   uint32_t at = 0;
 
   conn->is_closed_told = true;
+  conn->end_at = conn->endpoint->now + END_PTOS * tern_conn_pto_ns(conn);
   while (conn->body != NULL && (stream = tern_stream_set_next(&conn->body->streams, &at)) != NULL)
     if (!stream->is_over)
       end_stream(conn, stream);

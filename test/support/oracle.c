@@ -128,7 +128,7 @@ static uint64_t get_own_flight(const tern_conn *conn)
 {
   uint64_t bytes = conn->handshake != NULL ? conn->handshake->crypto_send.written : 0;
 
-  return bytes > ORACLE_FLIGHT_BYTES ? 3 * (bytes - ORACLE_FLIGHT_BYTES) : 0;
+  return bytes > ORACLE_FLIGHT_BYTES ? 4 * (bytes - ORACLE_FLIGHT_BYTES) : 0;
 }
 
 static void check_conn(struct oracle *oracle, const tern_conn *conn)

@@ -105,6 +105,23 @@ static void newreno_does_nearly_as_well(void **state)
 
 /* ---- windows ------------------------------------------------------------------------------- */
 
+/* The same bytes the other way. */
+static double run_upload(const struct sim_world_args *bulk)
+{
+  struct sim_world_args args = *bulk;
+  args.plan.uni_streams = 1;
+  args.plan.bidi_streams = 0;
+  args.plan.up_bytes = bulk->plan.down_bytes;
+  args.plan.stays_open = true;
+  args.client.cc = bulk->server.cc;
+  struct sim_world *world = sim_world_new(&args);
+  assert_true(sim_plans_finish(world, 200 * TERN_SECOND));
+  sim_world_assert_complete(world);
+  tern_time took = world->servers[0].complete_at - world->servers[0].connected_at;
+  sim_world_free(world);
+  return (double)args.plan.up_bytes / ((double)args.link.rate * sim_plans_seconds(took));
+}
+
 /* The first windows are a fifth of this path's bandwidth-delay product of 1.25 MB; they grow to what it
  * takes, either way. Held where they began, they are the limit, which shows that the growth is real. */
 static void windows_grow_to_what_the_path_takes(void **state)
@@ -113,17 +130,7 @@ static void windows_grow_to_what_the_path_takes(void **state)
   struct sim_world_args args = bulk_args(&bulk);
   (void)state;
   double down = run_bulk(&args, 200 * TERN_SECOND);
-  args.plan.uni_streams = 1;
-  args.plan.up_bytes = args.plan.down_bytes;
-  args.plan.bidi_streams = 0;
-  args.client.cc = bulk.cc;
-  struct sim_world *world = sim_world_new(&args);
-  assert_true(sim_world_run(world, 200 * TERN_SECOND));
-  sim_world_assert_complete(world);
-  tern_time took = world->servers[0].complete_at - world->servers[0].connected_at;
-  double up = (double)args.plan.up_bytes / ((double)args.link.rate * sim_plans_seconds(took));
-  sim_world_free(world);
-
+  double up = run_upload(&args);
   args = bulk_args(&bulk);
   args.plan.down_bytes /= 10;
   args.client.stream_window_max_bytes = args.client.stream_window_bytes;
@@ -135,6 +142,26 @@ static void windows_grow_to_what_the_path_takes(void **state)
   assert_true(down >= 0.90);
   assert_true(up >= 0.90);
   assert_true(held <= 0.30);
+}
+
+/* [rfc9002-7.8] Flow control is the limit here, in bursts of half a window of 200,000 bytes: the congestion
+ * window may be twice what is in flight, and stays there. */
+static void an_unused_window_does_not_grow(void **state)
+{
+  static const struct bulk bulk = {20, 100, 30, &tern_cc_cubic};
+  struct sim_world_args args = bulk_args(&bulk);
+  tern_conn_stats stats;
+  (void)state;
+  args.link.queue_bytes = 0;
+  args.client.stream_window_bytes = args.client.stream_window_max_bytes = 200000;
+  args.client.conn_window_bytes = args.client.conn_window_max_bytes = 200000;
+  struct sim_world *world = sim_world_new(&args);
+  (void)sim_world_run(world, 20 * TERN_SECOND);
+  tern_conn_get_stats(world->servers[0].conn, &stats);
+  print_message("at most 200000 bytes in flight for 20 s: window %llu bytes\n",
+                SIM_PLANS_LLU(stats.window_bytes));
+  assert_in_range(stats.window_bytes, 100000, 2 * 200000 + 20000);
+  sim_world_free(world);
 }
 
 /* ---- losses -------------------------------------------------------------------------------- */
@@ -267,7 +294,7 @@ static bool watch(void *arg, struct tern_sim_datagram *datagram)
   return true;
 }
 
-/* The largest queue that a window of one bandwidth-delay product, given by flow control, makes. */
+/* Credit comes in halves of a window of 200,000 bytes; returns the largest queue that they made. */
 static uint64_t run_paced(bool is_paced, struct bucket *bucket)
 {
   static const struct bulk bulk = {20, 100, 5, &tern_cc_cubic};
@@ -303,7 +330,8 @@ static void pacing_keeps_bursts_off_the_bottleneck(void **state)
   assert_true(paced.instants > 1000);
   assert_true(paced.excess_max <= 1);
   assert_true(paced.instant_max_bytes <= 10 * 1452);
-  assert_true(2 * queue < unpaced_queue);
+  assert_true(4 * paced.instant_max_bytes < unpaced.instant_max_bytes);
+  assert_true(queue < unpaced_queue);
 }
 
 int main(void)
@@ -312,6 +340,7 @@ int main(void)
       cmocka_unit_test(cubic_fills_a_queue_of_one_bdp),
       cmocka_unit_test(newreno_does_nearly_as_well),
       cmocka_unit_test(windows_grow_to_what_the_path_takes),
+      cmocka_unit_test(an_unused_window_does_not_grow),
       cmocka_unit_test(a_lost_flight_costs_a_probe_timeout),
       cmocka_unit_test(an_outage_is_persistent_congestion),
       cmocka_unit_test(pacing_keeps_bursts_off_the_bottleneck),
