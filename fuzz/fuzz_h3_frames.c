@@ -4,7 +4,7 @@
  *
  * Input: one byte of setup, then steps | what and which stream | length | bytes |. Oracles: no crash or
  * leak, bounded memory, a request ends once, nothing after its end, errors only from the RFCs' list. */
-#include "../test/support/fake_transport.c"
+#include "support/fake_transport.c"
 
 #include <tern/h3.h>
 

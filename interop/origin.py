@@ -53,7 +53,7 @@ class Handler(SimpleHTTPRequestHandler):
 class Quiet(ThreadingHTTPServer):
     """A server that says nothing of clients that went away."""
 
-    request_queue_size = 64
+    request_queue_size = 1024  # a full queue costs its client a second
     daemon_threads = True
 
     def handle_error(self, request, client_address):

@@ -8,6 +8,7 @@ The last line is `N passed, N failed, N skipped`; the exit code is 1 on a failur
 """
 
 import argparse
+import fcntl
 import os
 import sys
 import time
@@ -117,6 +118,18 @@ def choose(everyone, options):
     return tern, [peer for peer in everyone if not options.only or peer.name in options.only]
 
 
+def lock(out):
+    """One run at a time in one tree: they share the folder with the served files."""
+    os.makedirs(out, exist_ok=True)
+    file = open(os.path.join(out, "run.lock"), "w", encoding="ascii")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("interop: waiting for another run in this tree", flush=True)
+        fcntl.flock(file, fcntl.LOCK_EX)
+    return file
+
+
 def main():
     """Runs it all."""
     options = parse()
@@ -126,7 +139,9 @@ def main():
     if options.qlog:
         os.environ["TERN_INTEROP_QLOG"] = "1"
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    place = Place(os.path.join(root, "build", "interop"))
+    out = os.path.join(root, "build", "interop")
+    held = lock(out)
+    place = Place(out)
     everyone = [*peers.everyone(place), browser.Chromium(place)]
     tern, rows = choose(everyone, options)
     if tern.missing():
@@ -145,6 +160,7 @@ def main():
         print("skipped:", line)
     print(f"took {time.monotonic() - start:.0f} s, logs in {os.path.relpath(place.logs)}")
     print(f"{matrix.passed} passed, {len(matrix.failed)} failed, {len(matrix.skipped)} skipped")
+    held.close()
     return 1 if matrix.failed else 0
 
 

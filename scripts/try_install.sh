@@ -47,7 +47,7 @@ flags() { PKG_CONFIG_PATH=$pc pkg-config --define-variable=prefix="$prefix" "$@"
 cc -o "$at/user/pc_shared" "$at/user/main.c" $(flags --cflags --libs)
 LD_LIBRARY_PATH=$lib run "$at/user/pc_shared"
 # shellcheck disable=SC2046
-cc -o "$at/user/pc_static" "$at/user/main.c" $(flags --cflags) "$lib/libtern.a" $(flags --libs-only-other --static)
+cc -o "$at/user/pc_static" "$at/user/main.c" $(flags --cflags) "$lib/libtern.a" $(flags --libs --static | sed 's/-ltern\b//g')
 run "$at/user/pc_static"
 [ ! -x "$prefix/bin/tern" ] || "$prefix/bin/tern" --version >/dev/null 2>&1 || echo "note: tern --version failed"
 echo "$ran passed, 0 failed"

@@ -70,7 +70,15 @@ static int make_tls(struct tern_get *get, tern_tls **tls)
   config.ca_file = get->options.cacert;
   config.insecure_no_verify = get->options.insecure;
   tern_knobs_apply_tls(&get->options.knobs, &config);
-  return tern_tls_new(tls, &config, why, sizeof why) == TERN_OK ? TERN_EXIT_OK : refuse(why);
+  if (tern_tls_new(tls, &config, why, sizeof why) == TERN_OK)
+    return TERN_EXIT_OK;
+  if (config.ca_file != NULL)
+    tern_cli_say(TERN_GET_WHO, "cannot use --cacert %s: %s; it must be a PEM file", config.ca_file,
+                 why);
+  else
+    tern_cli_say(TERN_GET_WHO, "cannot set up TLS: %s; give the trusted roots with --cacert FILE",
+                 why);
+  return TERN_EXIT_LOCAL;
 }
 
 static int make_loop(struct tern_get *get)

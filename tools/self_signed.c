@@ -3,7 +3,7 @@
  * the most that WebTransport allows). Kept between runs, so that the hash stays the same for some days.
  *
  * The folder must be ours alone; a lock in it keeps two servers from making the pair at once. */
-#define _GNU_SOURCE /* O_CLOEXEC, posix_spawnp */
+#define _GNU_SOURCE /* environ, O_CLOEXEC */
 #include "self_signed.h"
 
 #include <errno.h>
@@ -22,8 +22,6 @@
 #define DAYS "13"
 #define LEFT_SECONDS "86400" /* a pair with less than a day left is made anew */
 #define DER_MAX 4096
-
-extern char **environ;
 
 /* Runs openssl with its output to nowhere. Its exit code, or -1 with errno set if it does not start. */
 static int run_openssl(char *const *arguments)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -96,12 +97,16 @@ static void close_conn(tern_h3 *h3)
   tern_h3_close(h3, TERN_H3_NO_ERROR, "server stops");
 }
 
-static void on_stop_timer(void *arg, tern_time now)
+static void close_all(struct tern_serve *serve)
 {
-  struct tern_serve *serve = arg;
-  (void)now;
   for_each_conn(serve, close_conn);
   tern_loop_stop(serve->loop);
+}
+
+static void on_stop_timer(void *arg, tern_time now)
+{
+  (void)now;
+  close_all(arg);
 }
 
 static void on_signal(void *arg, int fd, unsigned events)
@@ -113,7 +118,7 @@ static void on_signal(void *arg, int fd, unsigned events)
     return;
   if (serve->is_stopping) {
     serve->exit_code = 128 + (int)info.ssi_signo;
-    tern_loop_stop(serve->loop);
+    close_all(serve);
     return;
   }
   serve->is_stopping = true;
@@ -200,7 +205,12 @@ static int make_tls(struct tern_serve *serve, struct tern_self_signed *pair, ter
   if (result != TERN_EXIT_OK)
     return result;
   tern_knobs_apply_tls(&serve->options.knobs, &config);
-  return tern_tls_new(tls, &config, why, sizeof why) == TERN_OK ? TERN_EXIT_OK : refuse(why);
+  if (tern_tls_new(tls, &config, why, sizeof why) == TERN_OK)
+    return TERN_EXIT_OK;
+  tern_cli_say(TERN_SERVE_WHO,
+               "cannot use %s and %s: %s; both must be PEM, and the key that of the certificate",
+               config.cert_file, config.key_file, why);
+  return TERN_EXIT_LOCAL;
 }
 
 static int make_loop(struct tern_serve *serve, tern_tls *tls)
@@ -243,10 +253,21 @@ static void announce(const struct tern_serve *serve, const struct tern_self_sign
   fflush(stdout);
 }
 
+/* Each running response holds a file: take as many descriptors as there may be. */
+static void raise_files_max(void)
+{
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &limit); /* else it stays as it was */
+}
+
 static int start(struct tern_serve *serve)
 {
   struct tern_self_signed pair;
   tern_tls *tls = NULL;
+  raise_files_max();
   int result = open_files(serve);
   if (result == TERN_EXIT_OK)
     result = make_tls(serve, &pair, &tls);
@@ -274,9 +295,9 @@ static int run(struct tern_serve *serve)
 static void deinit(struct tern_serve *serve)
 {
   tern_loop_free(serve->loop);
-  while (!tern_list_is_empty(&serve->conns)) {
-    struct serve_conn *conn = TERN_CONTAINER_OF(serve->conns.head.next, struct serve_conn, node);
-    tern_list_remove(&conn->node);
+  for (struct tern_list_node *node = serve->conns.head.next; node != &serve->conns.head;) {
+    struct serve_conn *conn = TERN_CONTAINER_OF(node, struct serve_conn, node);
+    node = node->next;
     free(conn);
   }
   tern_access_log_free(serve->access_log);

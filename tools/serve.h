@@ -20,6 +20,7 @@
 #include "base/list.h"
 #include "cli.h"
 #include "file_source.h"
+#include "http_date.h"
 #include "serve_options.h"
 #include "target.h"
 
@@ -32,8 +33,11 @@ struct tern_serve {
   int root_fd;
   int upload_fd; /* -1 = no uploads */
   int signal_fd;
+  uint64_t uploads_total;
   bool is_stopping;
   int exit_code;
+  int64_t date_at; /* the second that `date` says */
+  char date[TERN_HTTP_DATE_SIZE];
 };
 
 struct tern_serve_upload;
@@ -48,6 +52,7 @@ struct tern_serve_request {
   uint64_t body_bytes; /* of the response, as announced */
   tern_time started_at;
   uint16_t status;
+  bool is_head;
   bool wants_body; /* `source` is still to be handed over */
 };
 
@@ -55,12 +60,13 @@ struct tern_serve_request {
 
 void tern_serve_on_request(tern_h3 *h3, tern_request *request, const tern_field *fields,
                            size_t count, void *app);
-/* Answers with a small text or page. */
+/* Answers with a text or page, which is copied; without it for HEAD. */
 void tern_serve_reply(struct tern_serve_request *self, uint16_t status, const char *type,
                       tern_slice body);
 /* "404 Not Found" and the like as text. */
 void tern_serve_reply_status(struct tern_serve_request *self, uint16_t status);
-/* Answers with fields of the caller's and a short text that says the status; for HEAD without it. */
+/* Answers with fields of the caller's, at most TERN_SERVE_FIELDS_MAX, and no body. */
+#define TERN_SERVE_FIELDS_MAX 8
 void tern_serve_reply_fields(struct tern_serve_request *self, uint16_t status,
                              const tern_field *fields, size_t count);
 /* Answers with fields and, for GET, with bytes [from, to) of the file, which is taken over. */
@@ -70,7 +76,6 @@ struct tern_serve_body {
   size_t count;
   int fd;
   uint64_t from, to;
-  bool is_head;
 };
 void tern_serve_reply_file(struct tern_serve_request *self, const struct tern_serve_body *body);
 
@@ -81,8 +86,8 @@ void tern_serve_file(struct tern_serve_request *self, const char *path, const te
 /* Takes `fd`, the folder, over. `path` is the request's, decoded. */
 void tern_serve_list(struct tern_serve_request *self, int fd, const char *path);
 
-/* Begins an upload or refuses it. */
-void tern_serve_upload(struct tern_serve_request *self, const char *path);
+/* Begins an upload, or refuses it and answers false. */
+bool tern_serve_upload(struct tern_serve_request *self, const char *path);
 void tern_serve_upload_on_body(struct tern_serve_request *self);
 void tern_serve_upload_on_end(struct tern_serve_request *self);
 /* Throws away what is not complete. */

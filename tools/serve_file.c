@@ -21,7 +21,6 @@
 #include "url.h"
 
 #define INDEX "index.html"
-#define FIELDS_MAX 8
 
 /* A file that is there, and the request for it. */
 struct answer {
@@ -29,7 +28,6 @@ struct answer {
   const char *path; /* for its type */
   int fd;
   struct stat info;
-  bool is_head;
   struct tern_conditions conditions;
   struct tern_validators validators;
   tern_slice range;
@@ -83,7 +81,7 @@ static void send_unchanged(const struct answer *answer, const char *date)
 static void send_range(const struct answer *answer, const char *date,
                        const struct tern_byte_range *range, bool is_part)
 {
-  tern_field fields[FIELDS_MAX];
+  tern_field fields[TERN_SERVE_FIELDS_MAX];
   char length[24], content_range[80];
   size_t count = 0;
   snprintf(length, sizeof length, "%" PRIu64, range->to - range->from);
@@ -104,7 +102,6 @@ static void send_range(const struct answer *answer, const char *date,
       .fd = answer->fd,
       .from = range->from,
       .to = range->to,
-      .is_head = answer->is_head,
   };
   tern_serve_reply_file(answer->self, &body);
 }
@@ -131,7 +128,7 @@ static void send_file(struct answer *answer)
     break;
   }
   /* [rfc9110-14.2] Range is for GET alone */
-  if (answer->range.data != NULL && !answer->is_head &&
+  if (answer->range.data != NULL && !answer->self->is_head &&
       tern_conditions_allow_range(&answer->conditions, &answer->validators))
     result =
         tern_byte_range_parse((const char *)answer->range.data, answer->range.len, size, &range);
@@ -172,8 +169,6 @@ static void answer_folder(struct answer *answer, const char *path)
 
 static void read_conditions(struct answer *answer, const tern_field *fields, size_t count)
 {
-  tern_slice method = tern_field_value(fields, count, ":method");
-  answer->is_head = method.len == 4;
   answer->range = tern_field_value(fields, count, "range");
   answer->conditions = (struct tern_conditions){
       .if_match = tern_field_value(fields, count, "if-match"),

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* One request: who answers it, its body, its end. */
+#define _GNU_SOURCE /* strncasecmp */
 #include "serve.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -40,19 +42,6 @@ static tern_slice text_of(uint16_t status)
 
 /* ---- answering --------------------------------------------------------------------------- */
 
-void tern_serve_reply(struct tern_serve_request *self, uint16_t status, const char *type,
-                      tern_slice body)
-{
-  self->status = status;
-  self->body_bytes = body.len;
-  tern_request_reply(self->request, status, type, body);
-}
-
-void tern_serve_reply_status(struct tern_serve_request *self, uint16_t status)
-{
-  tern_serve_reply(self, status, plain_text, text_of(status));
-}
-
 /* What cannot be answered is cut off; on_closed follows. */
 static void check(const struct tern_serve_request *self, tern_status status)
 {
@@ -60,11 +49,70 @@ static void check(const struct tern_serve_request *self, tern_status status)
     tern_request_cancel(self->request, TERN_H3_INTERNAL_ERROR);
 }
 
+/* [rfc9110-6.6.1] MUST: a server with a clock says when it answered */
+static const char *get_date(struct tern_serve *serve)
+{
+  int64_t now = time(NULL);
+  if (now != serve->date_at || serve->date[0] == '\0')
+    tern_http_date_format(now, serve->date);
+  serve->date_at = now;
+  return serve->date;
+}
+
+static tern_status respond(struct tern_serve_request *self, uint16_t status,
+                           const tern_field *fields, size_t count, bool has_body)
+{
+  tern_field all[TERN_SERVE_FIELDS_MAX + 1];
+  self->status = status;
+  all[0] = tern_field_of("date", get_date(self->serve));
+  memcpy(all + 1, fields, count * sizeof all[0]);
+  return tern_request_respond(self->request, status, all, count + 1, has_body);
+}
+
+static void release_copy(void *arg)
+{
+  free(arg);
+}
+
+/* A copy that lives until it is acknowledged. */
+static tern_status send_copy(struct tern_serve_request *self, tern_slice body)
+{
+  char *copy = tern_cli_copy((const char *)body.data, body.len);
+  tern_status status =
+      tern_request_write_ref(self->request, tern_slice_of(copy, body.len), release_copy, copy);
+  if (status == TERN_OK)
+    return tern_request_finish(self->request);
+  free(copy);
+  return status == TERN_BLOCKED ? TERN_LIMIT : status; /* the fields filled the send buffer */
+}
+
+void tern_serve_reply(struct tern_serve_request *self, uint16_t status, const char *type,
+                      tern_slice body)
+{
+  char length[24];
+  snprintf(length, sizeof length, "%zu", body.len);
+  const tern_field fields[] = {
+      tern_field_of("content-length", length),
+      tern_field_of("content-type", type),
+  };
+  bool has_body = body.len > 0 && !self->is_head;
+  tern_status result = respond(self, status, fields, 2, has_body);
+  if (result == TERN_OK && has_body) {
+    self->body_bytes = body.len;
+    result = send_copy(self, body);
+  }
+  check(self, result);
+}
+
+void tern_serve_reply_status(struct tern_serve_request *self, uint16_t status)
+{
+  tern_serve_reply(self, status, plain_text, text_of(status));
+}
+
 void tern_serve_reply_fields(struct tern_serve_request *self, uint16_t status,
                              const tern_field *fields, size_t count)
 {
-  self->status = status;
-  check(self, tern_request_respond(self->request, status, fields, count, false));
+  check(self, respond(self, status, fields, count, false));
 }
 
 /* Hands the file over; TERN_BLOCKED only while the fields are on their way. */
@@ -87,11 +135,9 @@ static void send_body(struct tern_serve_request *self)
 
 void tern_serve_reply_file(struct tern_serve_request *self, const struct tern_serve_body *body)
 {
-  bool has_body = !body->is_head && body->to > body->from;
-  self->status = body->status;
+  bool has_body = !self->is_head && body->to > body->from;
   self->source = tern_file_source_new(body->fd, body->from);
-  tern_status status =
-      tern_request_respond(self->request, body->status, body->fields, body->count, has_body);
+  tern_status status = respond(self, body->status, body->fields, body->count, has_body);
   if (status != TERN_OK || !has_body) {
     check(self, status);
     return;
@@ -166,6 +212,18 @@ static bool is_method(tern_slice method, const char *name)
   return method.len == strlen(name) && memcmp(method.data, name, method.len) == 0;
 }
 
+/* [rfc9110-10.1.1] MUST: a client that asks first is told to go on, or gets its final answer */
+static void answer_expectation(struct tern_serve_request *self, const tern_field *fields,
+                               size_t count)
+{
+  static const char wanted[] = "100-continue";
+  tern_slice expect = tern_field_value(fields, count, "expect");
+  if (expect.len != sizeof wanted - 1 ||
+      strncasecmp((const char *)expect.data, wanted, expect.len) != 0)
+    return;
+  check(self, tern_request_respond(self->request, 100, NULL, 0, true));
+}
+
 static void refuse_method(struct tern_serve_request *self)
 {
   const tern_field fields[] = {
@@ -182,11 +240,13 @@ void tern_serve_on_request(tern_h3 *h3, tern_request *request, const tern_field 
   char path[TERN_TARGET_MAX];
   tern_slice method = tern_field_value(fields, count, ":method");
   tern_addr remote = tern_conn_get_remote(tern_h3_get_conn(h3));
-  bool is_get = is_method(method, "GET") || is_method(method, "HEAD");
+  bool is_head = is_method(method, "HEAD");
+  bool is_get = is_head || is_method(method, "GET");
   bool is_put = is_method(method, "PUT") || is_method(method, "POST");
   struct tern_serve_request *self = tern_cli_take(1, sizeof *self);
   self->serve = serve;
   self->request = request;
+  self->is_head = is_head;
   self->started_at = tern_loop_now(serve->loop);
   self->entry = tern_access_entry_new(serve->access_log, &remote, fields, count, time(NULL));
   bool is_upload = is_put && serve->upload_fd >= 0;
@@ -195,8 +255,8 @@ void tern_serve_on_request(tern_h3 *h3, tern_request *request, const tern_field 
     refuse_method(self);
   else if (!tern_target_decode(tern_field_value(fields, count, ":path"), path))
     tern_serve_reply_status(self, 400);
-  else if (is_upload)
-    tern_serve_upload(self, path);
-  else
+  else if (is_get)
     tern_serve_file(self, path, fields, count);
+  else if (tern_serve_upload(self, path))
+    answer_expectation(self, fields, count);
 }

@@ -59,24 +59,24 @@ static uint16_t status_of(int error)
   return error == ENOSPC || error == EDQUOT || error == EFBIG ? 507 : 500;
 }
 
-void tern_serve_upload(struct tern_serve_request *self, const char *path)
+bool tern_serve_upload(struct tern_serve_request *self, const char *path)
 {
-  static uint64_t number; /* tells uploads of one name apart */
   struct tern_serve *serve = self->serve;
   uint64_t length = tern_request_get_content_length(self->request);
   if (!tern_target_is_upload_name(path)) {
     refuse(self, 400);
-    return;
+    return false;
   }
   if (length != UINT64_MAX && length > serve->options.upload_max_bytes) {
     refuse(self, 413);
-    return;
+    return false;
   }
   struct tern_serve_upload *upload = tern_cli_take(1, sizeof *upload);
   upload->folder = serve->upload_fd;
   snprintf(upload->name, sizeof upload->name, "%s", path);
-  snprintf(upload->partial, sizeof upload->partial, ".%.200s.%ld.%" PRIu64, path, (long)getpid(),
-           number++);
+  /* process, time and number: nobody else's, not even of a server that was killed */
+  snprintf(upload->partial, sizeof upload->partial, ".%.180s.%ld.%" PRIx64 ".%" PRIu64, path,
+           (long)getpid(), self->started_at, serve->uploads_total++);
   upload->fd =
       openat(upload->folder, upload->partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (upload->fd < 0) {
@@ -84,10 +84,11 @@ void tern_serve_upload(struct tern_serve_request *self, const char *path)
     upload->partial[0] = '\0';
     self->upload = upload;
     refuse(self, status);
-    return;
+    return false;
   }
   upload->sha = tern_sha256_new();
   self->upload = upload;
+  return true;
 }
 
 /* Writes and hashes the slices; false with errno set. */

@@ -27,6 +27,16 @@ extern "C" {
 #ifndef TERN_CAP_CRYPTO_BUFFER
 #define TERN_CAP_CRYPTO_BUFFER 65536 /* the same after it | CRYPTO_BUFFER_EXCEEDED | RFC 9000 7.5 */
 #endif
+#ifndef TERN_CAP_CRYPTO_TOTAL_EARLY
+#define TERN_CAP_CRYPTO_TOTAL_EARLY                                                                \
+  16384 /* highest CRYPTO offset per level before address validation: a ClientHello with ML-KEM has \
+           2 KiB | CRYPTO_BUFFER_EXCEEDED | RFC 9000 7.5 */
+#endif
+#ifndef TERN_CAP_SENT_SPAN
+#define TERN_CAP_SENT_SPAN                                                                         \
+  2048 /* packet numbers remembered while less than 1 in 8 elicit ACKs | the oldest are given up | \
+          RFC 9000 13.2.4 */
+#endif
 #ifndef TERN_CAP_CRYPTO_TOTAL
 #define TERN_CAP_CRYPTO_TOTAL                                                                      \
   262144 /* highest CRYPTO offset per level, for life | \

@@ -111,7 +111,7 @@ typedef struct tern_h3_config {
   /* A body that we wait for (server) or that the peer takes (both) must move by 256 bytes or end in
    * each such period, else the request is cancelled. Default 60,000; 0 = off, to 3,600,000. */
   uint64_t body_timeout_ms;
-  bool grease; /* default true: reserved settings, a reserved frame and stream (RFC 9114 7.2.8) */
+  bool grease; /* default true: a reserved setting and a reserved frame (RFC 9114 7.2.8) */
 } tern_h3_config;
 
 void tern_h3_config_init(tern_h3_config *config, size_t size);
@@ -251,7 +251,8 @@ TERN_MUST_CHECK tern_status tern_request_write_ref(tern_request *request, tern_s
 /* `len` bytes pulled from `source` (see tern_stream_write_source), all or nothing. */
 TERN_MUST_CHECK tern_status tern_request_write_source(tern_request *request, uint64_t len,
                                                       const tern_source *source);
-/* Bytes that tern_request_write would take now. */
+/* Bytes that tern_request_write would take now, about. To be told of room, write until
+ * TERN_BLOCKED. */
 size_t tern_request_get_room(const tern_request *request);
 /* Ends the message. TERN_STATE if the body is shorter than our content-length. */
 TERN_MUST_CHECK tern_status tern_request_finish(tern_request *request);

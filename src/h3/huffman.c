@@ -52,10 +52,21 @@ static uint32_t find_long(uint32_t window, uint32_t *symbol)
   return rank->bits;
 }
 
-/* Fills the window from the input, as far as there is some. */
+/* Fills the window from the input, as far as there is some. Far from the end it takes eight bytes at
+ * once and counts the whole ones; the rest of them is put in again, to the same value, by the next
+ * refill. */
 static const uint8_t *refill(struct tern_huffman_decoder *decoder, const uint8_t *in,
                              const uint8_t *end)
 {
+  if (end - in >= 8) {
+    uint64_t word = 0;
+    for (int i = 0; i < 8; i++) /* one load and a swap */
+      word = word << 8 | in[i];
+    decoder->bits |= word >> decoder->count;
+    in += (63 - decoder->count) >> 3;
+    decoder->count |= 56;
+    return in;
+  }
   while (decoder->count <= 56 && in < end) {
     decoder->bits |= (uint64_t)*in++ << (56 - decoder->count);
     decoder->count += 8;

@@ -127,8 +127,7 @@ struct room {
 static tern_status reserve_bytes(struct tern_qpack_table *table, struct room *room)
 {
   size_t len = room->name.len + room->value.len;
-  if (table->bytes != NULL &&
-      table->bytes_end - table->bytes_start + len <= table->bytes_capacity)
+  if (table->bytes != NULL && table->bytes_end - table->bytes_start + len <= table->bytes_capacity)
     return TERN_OK;
   uint64_t start = live_start(table);
   size_t live = (size_t)(table->bytes_end - start);

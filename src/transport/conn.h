@@ -324,8 +324,20 @@ bool tern_conn_on_ack(tern_conn *conn, const struct tern_on_frame_args *args,
                       const struct tern_frame *frame);
 /* Once per batch: losses, then the controller. */
 void tern_conn_settle_acks(tern_conn *conn);
+/* Declares what is lost by number and by time; returns the bytes. */
+uint64_t tern_conn_detect_losses(tern_conn *conn, struct tern_pn_space *space);
+void tern_conn_show_congestion(tern_conn *conn, struct tern_route *route);
+/* Nothing is known of the packet and nothing will be: its content is sent again. */
+void tern_conn_abandon_packet(tern_conn *conn, struct tern_pn_space *space,
+                              struct tern_sent_packet *packet);
+
+/* ---- probe.c ---- */
+/* Keeps the ring of sent packets short when the peer acknowledges nothing. */
+void tern_conn_bound_span(tern_conn *conn, struct tern_pn_space *space);
 /* Losses by time, or a PTO; if it is due. */
 void tern_conn_on_loss_timer(tern_conn *conn);
+/* What the oldest packets in flight carried wants to be written again; they are not declared lost. */
+void tern_conn_offer_again(tern_conn *conn, struct tern_pn_space *space);
 tern_time tern_conn_loss_deadline(const tern_conn *conn);
 /* Packets of the data space that never left this host. */
 void tern_conn_on_unsent(tern_conn *conn, struct tern_range numbers, bool is_too_large);

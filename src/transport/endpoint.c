@@ -259,7 +259,7 @@ static void receive_datagram(tern_endpoint *endpoint, const struct tern_in_datag
   if (conn != NULL)
     tern_conn_receive(conn, datagram);
   /* A first packet that was not authentic leaves nothing behind ([HOSTILE P4]). */
-  if (conn != NULL && is_new && !conn->has_received)
+  if (conn != NULL && is_new && !conn->has_received && tern_conn_is_open(conn))
     conn->state = TERN_CONN_DEAD;
 }
 

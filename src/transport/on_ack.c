@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What became of packets: acknowledged, lost, or nobody knows and a probe has to ask.
+/* What became of packets: acknowledged or lost.
  *
  *   ACK frame  ->  packets resolved, producers told, bytes and samples merged into news.ack
  *   settle     ->  losses by number and time, then one call to the controller for the whole batch
- *   timer      ->  losses by time, or a PTO: something is sent beyond the window
- */
+ *
+ * Losses by time and probe timeouts are in probe.c. */
 #include <string.h>
 
-#include "base/random.h"
 #include "transport/conn.h"
 #include "wire/header.h"
 
@@ -132,6 +131,14 @@ static void tell_producers(tern_conn *conn, struct tern_pn_space *space,
     if (tern_stream_set_try_free(&conn->body->streams, stream))
       continue;
   }
+}
+
+void tern_conn_abandon_packet(tern_conn *conn, struct tern_pn_space *space,
+                              struct tern_sent_packet *packet)
+{
+  tern_inflight_on_resolved(&conn->path.routes[packet->route]->in_flight, packet);
+  tell_producers(conn, space, packet, false);
+  tern_sent_resolve(&space->sent, packet, TERN_SENT_FREE);
 }
 
 /* ---- acknowledged --------------------------------------------------------------------------- */
@@ -391,7 +398,7 @@ static void tell_congestion(tern_conn *conn, struct tern_pn_space *space,
 }
 
 /* Returns the bytes that were lost. */
-static uint64_t detect_losses(tern_conn *conn, struct tern_pn_space *space)
+uint64_t tern_conn_detect_losses(tern_conn *conn, struct tern_pn_space *space)
 {
   struct tern_route *route = tern_conn_route(conn);
   struct tern_loss_scan scan = tern_loss_begin(&space->loss, &route->rtt, conn->endpoint->now);
@@ -421,7 +428,7 @@ static uint64_t detect_all_losses(tern_conn *conn)
     struct tern_pn_space *space = tern_conn_space(conn, (enum tern_space_id)i);
     if (space == NULL || !space->loss.has_acked)
       continue;
-    lost_bytes += detect_losses(conn, space);
+    lost_bytes += tern_conn_detect_losses(conn, space);
     if (now > keep_ns)
       tern_sent_forget_lost(&space->sent, now - keep_ns);
   }
@@ -430,7 +437,7 @@ static uint64_t detect_all_losses(tern_conn *conn)
 
 /* ---- the controller, once per batch ---------------------------------------------------------- */
 
-static void show_congestion(tern_conn *conn, struct tern_route *route)
+void tern_conn_show_congestion(tern_conn *conn, struct tern_route *route)
 {
   const tern_cc_ops *cc = route->cc;
   TERN_EVENT(
@@ -486,146 +493,6 @@ void tern_conn_settle_acks(tern_conn *conn)
     tell_ecn(conn, route, news);
   if (news->acked_bytes != 0)
     route->cc->on_acked(route->cc_state, &ack);
-  show_congestion(conn, route);
+  tern_conn_show_congestion(conn, route);
   memset(news, 0, sizeof *news);
-}
-
-/* ---- timers --------------------------------------------------------------------------------- */
-
-uint64_t tern_conn_pto_ns(const tern_conn *conn)
-{
-  return tern_rtt_pto_ns(&tern_conn_route(conn)->rtt) +
-         conn->peer_params.max_ack_delay_ms * TERN_MS;
-}
-
-static struct tern_pto_deadline get_deadline(const tern_conn *conn)
-{
-  const struct tern_route *route = tern_conn_route(conn);
-  struct tern_pto_args args = {
-      .rtt = &route->rtt,
-      .max_ack_delay_ns = conn->peer_params.max_ack_delay_ms * TERN_MS,
-      .count = conn->pto_count,
-      .anti_deadlock_since = conn->anti_deadlock_since,
-      .is_confirmed = conn->is_confirmed,
-      .has_handshake_keys = conn->handshake != NULL && conn->handshake->can_send,
-      .is_peer_validated = conn->is_server || conn->has_handshake_ack || conn->is_confirmed,
-      .is_amplification_blocked = tern_conn_is_out_of_budget(conn)};
-  const struct tern_pn_space *spaces[TERN_SPACES] = {conn->initial, conn->handshake,
-                                                     conn->path.data};
-
-  for (int i = 0; i < TERN_SPACES; i++) {
-    struct tern_pto_space *fact = &args.spaces[i];
-    fact->loss_time = TERN_TIME_NEVER;
-    if (spaces[i] == NULL)
-      continue;
-    fact->loss_time = spaces[i]->loss.loss_time;
-    fact->ack_eliciting_in_flight = spaces[i]->sent.ack_eliciting_in_flight;
-    fact->last_ack_eliciting_time = spaces[i]->sent.last_ack_eliciting_time;
-  }
-  return tern_pto_deadline(&args);
-}
-
-tern_time tern_conn_loss_deadline(const tern_conn *conn)
-{
-  return get_deadline(conn).time;
-}
-
-/* [rfc9002-6.2.4] a probe carries new data if there is some; if not, what the oldest packets carried
- * is offered again, without declaring them lost. */
-static void offer_again(tern_conn *conn, struct tern_pn_space *space)
-{
-  struct tern_range all = {space->sent.base, space->sent.next};
-  struct tern_sent_cursor cursor = tern_sent_range_begin(&space->sent, all);
-  struct tern_sent_packet *packet;
-  int offered = 0;
-
-  while (offered < 2 && (packet = tern_sent_range_next(&space->sent, &cursor)) != NULL) {
-    if (packet->state != TERN_SENT_OUTSTANDING || !(packet->flags & TERN_SENT_ACK_ELICITING))
-      continue;
-    for (uint8_t i = 0; i < packet->record_count; i++)
-      on_record(conn, space, tern_sent_record(&space->sent, packet, i), false);
-    offered++;
-  }
-}
-
-static void on_pto(tern_conn *conn, const struct tern_pto_deadline *due)
-{
-  struct tern_pn_space *space = tern_conn_space(conn, (enum tern_space_id)due->space);
-  struct tern_route *route = tern_conn_route(conn);
-
-  if (space == NULL)
-    return;
-  conn->pto_count++;
-  conn->stats.pto_count++;
-  if (tern_pmtud_on_pto(&route->pmtud, conn->pto_count, conn->endpoint->now))
-    tern_conn_on_mtu(conn, route);
-  conn->anti_deadlock_since = conn->endpoint->now;
-  space->probes = 2;
-  space->wants_ping = true;
-  tern_ecn_on_pto(&route->ecn);
-  /* [rfc9002-6.2.4] other spaces with data in flight may use the chance. */
-  for (int i = 0; i < TERN_SPACES; i++) {
-    struct tern_pn_space *other = tern_conn_space(conn, (enum tern_space_id)i);
-    if (other != NULL && other->sent.ack_eliciting_in_flight != 0)
-      offer_again(conn, other);
-    if (other != NULL && other != space && other->sent.ack_eliciting_in_flight != 0)
-      other->probes = 1;
-  }
-  TERN_EVENT(&conn->endpoint->events, conn->id, pto_fired, .space = due->space,
-             .count = conn->pto_count);
-  tern_conn_make_due(conn);
-}
-
-void tern_conn_on_loss_timer(tern_conn *conn)
-{
-  struct tern_pto_deadline due = get_deadline(conn);
-
-  if (due.time > conn->endpoint->now)
-    return;
-  if (!due.is_loss) {
-    on_pto(conn, &due);
-    return;
-  }
-  struct tern_pn_space *space = tern_conn_space(conn, (enum tern_space_id)due.space);
-  if (space != NULL && detect_losses(conn, space) != 0)
-    show_congestion(conn, tern_conn_route(conn));
-  tern_conn_make_due(conn);
-}
-
-/* ---- the sending side's own facts ------------------------------------------------------------ */
-
-void tern_conn_on_unsent(tern_conn *conn, struct tern_range numbers, bool is_too_large)
-{
-  struct tern_pn_space *space = conn->path.data;
-  struct tern_sent_packet *packet;
-
-  if (space == NULL)
-    return;
-  struct tern_sent_cursor cursor = tern_sent_range_begin(&space->sent, numbers);
-  while ((packet = tern_sent_range_next(&space->sent, &cursor)) != NULL) {
-    struct tern_route *route = conn->path.routes[packet->route];
-    if (packet->state != TERN_SENT_OUTSTANDING)
-      continue;
-    if (packet->flags & TERN_SENT_MTU_PROBE) {
-      if (is_too_large)
-        tern_pmtud_on_probe_refused(&route->pmtud, packet->bytes, conn->endpoint->now);
-      else
-        tern_pmtud_on_probe_lost(&route->pmtud, packet->bytes, conn->endpoint->now);
-    }
-    tern_inflight_on_resolved(&route->in_flight, packet);
-    tell_producers(conn, space, packet, false);
-    tern_sent_resolve(&space->sent, packet, TERN_SENT_FREE);
-  }
-  tern_conn_make_due(conn);
-}
-
-bool tern_conn_skip_number(tern_conn *conn, struct tern_pn_space *space)
-{
-  uint64_t number = space->sent.next;
-
-  /* The distance doubles with the connection's age: rare on long transfers, certain on each. */
-  uint64_t distance = number < 256 ? 256 : number > 65536 ? 65536 : number;
-  space->next_skip =
-      number + 1 + distance / 2 + tern_random_below(&conn->endpoint->config.random, distance);
-  return tern_sent_skip(&space->sent) == TERN_OK;
 }

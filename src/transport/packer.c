@@ -46,6 +46,7 @@ bool tern_packer_open(struct tern_packer *packer, const struct tern_packer_args 
   /* [rfc9000-21.4] now and then a number is left out; who acknowledges it has not seen it. */
   if (space->sent.next == space->next_skip && !tern_conn_skip_number(args->conn, space))
     return false;
+  tern_conn_bound_span(args->conn, space);
   packer->conn = args->conn;
   packer->space = space;
   packer->route_index = args->route_index;

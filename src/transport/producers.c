@@ -313,4 +313,9 @@ void tern_write_frames(struct tern_packer *packer, struct tern_say *say)
   packer->flags |= TERN_SENT_PTO_PROBE;
   space->probes--;
   space->wants_ping = false;
+  /* [rfc9002-6.2.4] the second probe of a handshake says the same rather than nothing: either may be the
+   * one that arrives. */
+  if (space->probes != 0 && space->id != TERN_SPACE_APP &&
+      !tern_stream_send_wants(&space->crypto_send, UINT64_MAX))
+    tern_conn_offer_again(packer->conn, space);
 }

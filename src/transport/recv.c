@@ -144,6 +144,7 @@ static bool open_packet(tern_conn *conn, const struct in_packet *in)
     on_not_opened(conn, in, result);
     return false;
   }
+  conn->has_received = true;
   if (result == TERN_OPEN_KEY_UPDATED)
     on_key_updated(conn, space);
   if (tern_acks_is_duplicate(&space->acks, item->number)) { /* [rfc9000-12.3] */
@@ -160,7 +161,6 @@ static void note_received(tern_conn *conn, const struct in_packet *in, bool is_e
   struct tern_pn_space *space = in->space;
   tern_time now = conn->endpoint->now;
 
-  conn->has_received = true;
   conn->idle_from = now; /* [rfc9000-10.1] */
   conn->idle_sent = false;
   conn->stats.packets_received++;

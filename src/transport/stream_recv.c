@@ -253,7 +253,7 @@ enum tern_recv_result tern_crypto_recv_on_data(struct tern_stream_recv *recv,
   uint64_t held_max = is_validated ? TERN_CAP_CRYPTO_BUFFER : TERN_CAP_CRYPTO_BUFFER_EARLY;
   struct tern_recv_facts facts;
   /* [rfc9000-7.5] at least 4,096 bytes out of order; beyond what we hold, CRYPTO_BUFFER_EXCEEDED */
-  if (end > TERN_CAP_CRYPTO_TOTAL)
+  if (end > (is_validated ? (uint64_t)TERN_CAP_CRYPTO_TOTAL : TERN_CAP_CRYPTO_TOTAL_EARLY))
     return TERN_RECV_TOO_MUCH;
   if (data->offset > recv->in_order &&
       recv->held_bytes + tern_recv_runs_count_new(recv, data->offset, end) > held_max)

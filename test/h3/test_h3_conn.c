@@ -9,7 +9,7 @@
 
 #include <tern/h3.h>
 
-#include "../support/fake_transport.c"
+#include "support/fake_transport.c"
 
 #define BODY_BYTES 50000
 

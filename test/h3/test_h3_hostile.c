@@ -11,9 +11,9 @@
 
 #include <tern/h3.h>
 
-#include "../support/fake_transport.c"
 #include "base/cursor.h"
 #include "h3/h3_frame.h"
+#include "support/fake_transport.c"
 
 /* ---- the victim ----------------------------------------------------------------------------- */
 
@@ -109,9 +109,9 @@ static const tern_h3_ops h3_ops = {
 static void victim_init(struct victim *victim, bool is_server)
 {
   *victim = (struct victim){.conn = fake_conn_new(is_server)};
-  tern_status status =
-      is_server ? tern_h3_new_server(&victim->h3, victim->conn, NULL, &h3_ops, victim)
-                : tern_h3_new_client(&victim->h3, victim->conn, NULL, &h3_ops, victim);
+  tern_status status = is_server
+                           ? tern_h3_new_server(&victim->h3, victim->conn, NULL, &h3_ops, victim)
+                           : tern_h3_new_client(&victim->h3, victim->conn, NULL, &h3_ops, victim);
   assert_int_equal(status, TERN_OK);
 }
 
@@ -566,8 +566,8 @@ static void test_critical_orders(void **state)
   (void)state;
   uint64_t seed = 4711;
   print_message("seed %llu\n", (unsigned long long)seed);
-  static const char *const pieces[] = {"00 04 00", "02 3fe11f", "03", "04 00", "c10161", "40", "21",
-                                       "07 01 04"};
+  static const char *const pieces[] = {"00 04 00", "02 3fe11f", "03", "04 00",
+                                       "c10161",   "40",        "21", "07 01 04"};
   for (int round = 0; round < 4000; round++) {
     struct victim victim;
     victim_init(&victim, round % 2 == 0);

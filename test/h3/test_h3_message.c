@@ -212,8 +212,7 @@ static void test_every_byte(void **state)
       fields[count - 1].value = tern_slice_of(text, 3);
       bool is_space = byte == ' ' || byte == '\t';
       bool is_text = byte >= 0x20 && byte != 0x7f;
-      assert_int_equal(check_request(fields, count) == NULL,
-                       is_space ? at == 1 : is_text);
+      assert_int_equal(check_request(fields, count) == NULL, is_space ? at == 1 : is_text);
     }
   }
 }
@@ -223,7 +222,8 @@ static void test_head(void **state)
   (void)state;
   tern_field fields[FIELDS_MAX];
   struct tern_h3_head head;
-  size_t count = parse(":method=HEAD|:scheme=https|:authority=a.b|:path=/x|content-length=7", fields);
+  size_t count =
+      parse(":method=HEAD|:scheme=https|:authority=a.b|:path=/x|content-length=7", fields);
   assert_null(tern_h3_check_request(fields, count, &head));
   assert_true(head.is_head);
   assert_false(head.is_connect);
@@ -285,8 +285,8 @@ static void test_body(void **state)
 static void test_frame_headers_in_any_split(void **state)
 {
   (void)state;
-  static const uint64_t values[] = {0, 63, 64, 16383, 16384, 1073741823, 1073741824,
-                                    (UINT64_C(1) << 62) - 1};
+  static const uint64_t values[] = {0,     63,         64,         16383,
+                                    16384, 1073741823, 1073741824, (UINT64_C(1) << 62) - 1};
   for (size_t t = 0; t < 8; t++) {
     for (size_t l = 0; l < 8; l++) {
       uint8_t bytes[TERN_H3_FRAME_HEADER_MAX];
@@ -332,12 +332,17 @@ static void test_settings(void **state)
   } cases[] = {
       {"", 0},
       {"015000064800", 0},
-      {"01500007100640c80801330121" "07", 0}, /* and an unknown one */
+      {"01500007100640c80801330121"
+       "07",
+       0}, /* and an unknown one */
       {"01", TERN_H3_FRAME_ERROR},
       {"0140", TERN_H3_FRAME_ERROR},
-      {"01000100", TERN_H3_SETTINGS_ERROR},     /* [rfc9114-7.2.4] twice */
-      {"2107" "0100" "2108", TERN_H3_SETTINGS_ERROR}, /* unknown ones, too */
-      {"0000", TERN_H3_SETTINGS_ERROR},         /* [rfc9114-7.2.4.1] HTTP/2's */
+      {"01000100", TERN_H3_SETTINGS_ERROR}, /* [rfc9114-7.2.4] twice */
+      {"2107"
+       "0100"
+       "2108",
+       TERN_H3_SETTINGS_ERROR},         /* unknown ones, too */
+      {"0000", TERN_H3_SETTINGS_ERROR}, /* [rfc9114-7.2.4.1] HTTP/2's */
       {"0200", TERN_H3_SETTINGS_ERROR},
       {"0300", TERN_H3_SETTINGS_ERROR},
       {"0400", TERN_H3_SETTINGS_ERROR},
@@ -402,14 +407,10 @@ static void test_names(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_rules),
-      cmocka_unit_test(test_every_byte),
-      cmocka_unit_test(test_head),
-      cmocka_unit_test(test_response_length),
-      cmocka_unit_test(test_body),
-      cmocka_unit_test(test_frame_headers_in_any_split),
-      cmocka_unit_test(test_settings),
-      cmocka_unit_test(test_settings_written),
+      cmocka_unit_test(test_rules),    cmocka_unit_test(test_every_byte),
+      cmocka_unit_test(test_head),     cmocka_unit_test(test_response_length),
+      cmocka_unit_test(test_body),     cmocka_unit_test(test_frame_headers_in_any_split),
+      cmocka_unit_test(test_settings), cmocka_unit_test(test_settings_written),
       cmocka_unit_test(test_names),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,6 +134,11 @@ class Bodies(Case):
         with open(os.path.join(self.uploads, "up.bin"), "rb") as file:
             self.assertTrue(file.read() == self.big)
 
+    def test_upload_that_asks_first(self):
+        done = self.get("/asked", "-v", "-H", "expect: 100-continue", "-T", os.path.join(self.www, "small.txt"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertLess(done.stderr.index("< :status: 100"), done.stderr.index("< :status: 201"))
+
     def test_upload_empty_to_folder(self):
         done = self.get("/", "-T", os.path.join(self.www, "empty"))
         self.assertEqual((done.returncode, done.stdout), (0, hashlib.sha256(b"").hexdigest() + "\n"))
@@ -166,6 +171,7 @@ class Fields(Case):
         self.assertEqual(fields["content-type"], "text/plain; charset=utf-8")
         self.assertEqual(fields["accept-ranges"], "bytes")
         self.assertTrue(fields["etag"].startswith('"') and fields["last-modified"].endswith("GMT"))
+        self.assertTrue(fields["date"].endswith("GMT"))  # [rfc9110-6.6.1]
 
     def test_head(self):
         code, fields = self.fields("/big.bin", "-I")
