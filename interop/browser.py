@@ -78,7 +78,8 @@ async function upload(name, size) {
   const body = new Uint8Array(size);
   for (let at = 0; at < size; at += 65536) crypto.getRandomValues(body.subarray(at, at + 65536));
   const response = await fetch(name, {method: "PUT", body});
-  return {status: response.status, hash: await sha256(body), answer: (await response.text()).trim()};
+  const answer = (await response.text()).trim();
+  return {status: response.status, hash: await sha256(body), answer};
 }
 function protocolOf(name) {
   return performance.getEntriesByType("resource").find(e => e.name.endsWith(name)).nextHopProtocol;

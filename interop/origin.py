@@ -69,7 +69,8 @@ class Origin:
 
         self.server = Quiet(("127.0.0.1", 0), make)
         self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, args=(POLL_SECONDS,), daemon=True).start()
+        serve = self.server.serve_forever
+        threading.Thread(target=serve, args=(POLL_SECONDS,), daemon=True).start()
 
     def stop(self):
         """Closes the listening socket."""

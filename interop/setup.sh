@@ -61,8 +61,11 @@ provide() {
       exit 1
     fi
     mv "$folder.part" "$folder"
+    # What no tree has asked for in a month goes.
+    find "$cache" -maxdepth 1 -name "$name-*" -mtime +30 -exec rm -rf {} +
     say "$name took $((SECONDS - start)) s"
   fi
+  touch "$folder"
   rm -f "$out/skipped/$name"
   ln -sfn "$folder" "$out/$name"
 }

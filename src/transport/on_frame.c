@@ -6,11 +6,15 @@
 
 #include "transport/conn.h"
 
+/* Credit in smaller steps than this is no progress worth a frame. */
+#define CREDIT_WORTH_BYTES 1024
+
 /* The frame being handled, in the packet that brought it. */
 struct on_frame {
   tern_conn *conn;
   const struct tern_on_frame_args *packet;
   const struct tern_frame *frame;
+  size_t frame_bytes; /* on the wire, type and length included */
 };
 
 static enum tern_packet_fate fail(const struct on_frame *on, uint64_t code, const char *reason)
@@ -35,10 +39,11 @@ static enum tern_packet_fate on_crypto(const struct on_frame *on)
   struct tern_recv_data data = {.offset = on->frame->u.crypto.offset,
                                 .data = on->frame->u.crypto.data};
 
-  switch (tern_crypto_recv_on_data(&on->packet->space->crypto_recv, &data, conn->is_validated,
-                                   &conn->endpoint->pieces)) {
+  struct tern_stream_recv *recv = &on->packet->space->crypto_recv;
+  uint64_t before = recv->in_order + recv->held_bytes;
+  switch (tern_crypto_recv_on_data(recv, &data, conn->is_validated, &conn->endpoint->pieces)) {
   case TERN_RECV_OK:
-    return TERN_PACKET_KEEP;
+    return recv->in_order + recv->held_bytes != before ? TERN_PACKET_KEEP : glitch(on);
   case TERN_RECV_TOO_MUCH: /* [rfc9000-7.5] */
     return fail(on, TERN_QUIC_CRYPTO_BUFFER_EXCEEDED, "too much handshake data out of order");
   case TERN_RECV_GAPS:
@@ -118,8 +123,8 @@ static enum tern_packet_fate on_stream(const struct on_frame *on)
 
   if (stream == NULL)
     return fate;
-  if (frame->u.stream.data.len == 0 && !frame->u.stream.is_fin &&
-      (fate = glitch(on)) != TERN_PACKET_KEEP)
+  bool is_news = frame->u.stream.is_fin && !tern_stream_recv_is_size_known(&stream->recv);
+  if (frame->u.stream.data.len == 0 && !is_news && (fate = glitch(on)) != TERN_PACKET_KEEP)
     return fate;
   struct tern_stream_flow flow = get_flow(conn);
   struct tern_recv_data data = {frame->u.stream.offset, frame->u.stream.data,
@@ -135,6 +140,8 @@ static enum tern_packet_fate on_reset_stream(const struct on_frame *on)
 
   if (stream == NULL)
     return fate;
+  if (stream->recv.state >= TERN_RECV_RESET_RECVD && (fate = glitch(on)) != TERN_PACKET_KEEP)
+    return fate;
   struct tern_stream_flow flow = get_flow(on->conn);
   return judge(on, stream,
                tern_stream_on_reset(stream, &flow, frame->u.reset_stream.code,
@@ -148,6 +155,8 @@ static enum tern_packet_fate on_stop_sending(const struct on_frame *on)
 
   if (stream == NULL)
     return fate;
+  if (stream->send.state >= TERN_SEND_DATA_RECVD)
+    return glitch(on);
   bool before = tern_endpoint_enter_hook(on->conn->endpoint);
   tern_stream_on_stop_sending(stream, on->frame->u.stop_sending.code);
   tern_endpoint_leave_hook(on->conn->endpoint, before);
@@ -163,10 +172,10 @@ static enum tern_packet_fate on_max_stream_data(const struct on_frame *on)
 
   if (stream == NULL)
     return fate;
-  if (!tern_stream_on_max_data(stream, on->frame->u.max_stream_data.limit))
-    return glitch(on);
-  tern_stream_update_places(stream);
-  return TERN_PACKET_KEEP;
+  uint64_t before = stream->flow_send.limit;
+  if (tern_stream_on_max_data(stream, on->frame->u.max_stream_data.limit))
+    tern_stream_update_places(stream);
+  return stream->flow_send.limit - before >= CREDIT_WORTH_BYTES ? TERN_PACKET_KEEP : glitch(on);
 }
 
 static enum tern_packet_fate on_stream_data_blocked(const struct on_frame *on)
@@ -183,10 +192,10 @@ static enum tern_packet_fate on_max_data(const struct on_frame *on)
 {
   struct tern_conn_body *body = on->conn->body;
 
-  if (!tern_flow_send_on_max(&body->flow_send, on->frame->u.max_data.limit))
-    return glitch(on);
-  tern_scheduler_unpark_all(&body->scheduler);
-  return TERN_PACKET_KEEP;
+  uint64_t before = body->flow_send.limit;
+  if (tern_flow_send_on_max(&body->flow_send, on->frame->u.max_data.limit))
+    tern_scheduler_unpark_all(&body->scheduler);
+  return body->flow_send.limit - before >= CREDIT_WORTH_BYTES ? TERN_PACKET_KEEP : glitch(on);
 }
 
 static enum tern_packet_fate on_max_streams(const struct on_frame *on)
@@ -316,6 +325,8 @@ static enum tern_packet_fate on_handshake_done(const struct on_frame *on)
 {
   if (on->conn->is_server) /* [rfc9000-19.20] */
     return fail(on, TERN_QUIC_PROTOCOL_VIOLATION, "HANDSHAKE_DONE from a client");
+  if (on->conn->is_confirmed)
+    return glitch(on);
   tern_conn_on_confirmed(on->conn);
   return TERN_PACKET_KEEP;
 }
@@ -339,7 +350,7 @@ static enum tern_packet_fate on_datagram(const struct on_frame *on)
   tern_slice data = on->frame->u.datagram.data;
 
   /* [rfc9221-3] what we did not offer, or more of it. */
-  if (data.len >= conn->endpoint->config.datagram_frame_max_bytes)
+  if (on->frame_bytes > conn->endpoint->config.datagram_frame_max_bytes)
     return fail(on, TERN_QUIC_PROTOCOL_VIOLATION, "DATAGRAM larger than we take");
   if (tern_dgram_on_received(&conn->body->dgram, data) != TERN_OK)
     return TERN_PACKET_IGNORE;
@@ -348,14 +359,14 @@ static enum tern_packet_fate on_datagram(const struct on_frame *on)
 
 /* ---- the loop ---------------------------------------------------------------------------------- */
 
-static void show(const struct on_frame *on, size_t bytes)
+static void show(const struct on_frame *on)
 {
   const struct tern_frame *frame = on->frame;
   bool is_stream = frame->kind == TERN_FRAME_STREAM;
 
   TERN_EVENT(&on->conn->endpoint->events, on->conn->id, frame_received,
              .space = (uint8_t)on->packet->space->id, .name = tern_frame_name(frame->kind),
-             .type = frame->type, .bytes = bytes,
+             .type = frame->type, .bytes = on->frame_bytes,
              .stream = is_stream ? frame->u.stream.stream_id : 0,
              .offset = is_stream ? frame->u.stream.offset : 0);
 }
@@ -413,7 +424,7 @@ enum tern_packet_fate tern_conn_on_frames(tern_conn *conn, const struct tern_on_
 {
   struct tern_reader reader = tern_reader_of(payload.data, payload.len);
   struct tern_frame frame;
-  struct on_frame on = {conn, args, &frame};
+  struct on_frame on = {conn, args, &frame, 0};
 
   frame.type = 0;
   if (payload.len == 0) /* [rfc9000-12.4] */
@@ -428,7 +439,8 @@ enum tern_packet_fate tern_conn_on_frames(tern_conn *conn, const struct tern_on_
     facts->is_eliciting |= tern_frame_is_ack_eliciting(frame.kind);
     facts->is_probing &= tern_frame_is_probing(frame.kind);
     facts->has_crypto |= frame.kind == TERN_FRAME_CRYPTO;
-    show(&on, before - tern_reader_left(&reader));
+    on.frame_bytes = before - tern_reader_left(&reader);
+    show(&on);
     enum tern_packet_fate fate = dispatch(&on);
     if (fate != TERN_PACKET_KEEP)
       return fate;

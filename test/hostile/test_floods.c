@@ -14,6 +14,9 @@ struct flood {
   size_t counter_at; /* not 0: a 4-byte varint that grows by one each time */
 };
 
+/* Not here, because honest peers do it at any rate: stream data that was received before, MAX_STREAMS
+ * one higher, ACKs that say nothing new. Their cost is that of their bytes. */
+
 /* Twice the burst of TERN_CAP_GLITCH_BURST frames must be enough for each. */
 #define FLOOD_FRAMES 20000
 
@@ -23,8 +26,7 @@ static const struct flood floods[] = {
     {.name = "old CRYPTO", .bytes = {0x06, 0x00, 0x01, 4}, .len = 4, .from_server = true},
     {.name = "NEW_TOKEN", .bytes = {0x07, 0x01, 't'}, .len = 3, .from_server = true},
     {.name = "empty STREAM", .bytes = {0x0e, 0x00, 0x00, 0x00}, .len = 4},
-    {.name = "the same STREAM", .bytes = {0x0e, 0x00, 0x00, 0x01, 'x'}, .len = 5},
-    {.name = "STREAM of one that is over", .bytes = {0x0f, 0x08, 0x00, 0x00}, .len = 4},
+    {.name = "a FIN again", .bytes = {0x0f, 0x08, 0x00, 0x00}, .len = 4},
     {.name = "RESET_STREAM again", .bytes = {0x04, 0x00, 0x00, 0x00}, .len = 4},
     {.name = "STOP_SENDING again", .bytes = {0x05, 0x00, 0x00}, .len = 3},
     {.name = "MAX_DATA, the same", .bytes = {0x10, 0x00}, .len = 2},
@@ -32,7 +34,6 @@ static const struct flood floods[] = {
     {.name = "MAX_STREAM_DATA, the same", .bytes = {0x11, 0x00, 0x00}, .len = 3},
     {.name = "MAX_STREAM_DATA + 1", .bytes = {0x11, 0x00, 0x9f, 0, 0, 0}, .len = 6, .counter_at = 2},
     {.name = "MAX_STREAMS, the same", .bytes = {0x12, 0x00}, .len = 2},
-    {.name = "MAX_STREAMS + 1", .bytes = {0x12, 0x9f, 0, 0, 0}, .len = 5, .counter_at = 1},
     {.name = "DATA_BLOCKED", .bytes = {0x14, 0x00}, .len = 2},
     {.name = "STREAM_DATA_BLOCKED", .bytes = {0x15, 0x00, 0x00}, .len = 3},
     {.name = "STREAMS_BLOCKED", .bytes = {0x16, 0x00}, .len = 2},
@@ -43,7 +44,6 @@ static const struct flood floods[] = {
     {.name = "PATH_CHALLENGE", .bytes = {0x1a, 1, 2, 3, 4, 5, 6, 7, 8}, .len = 9},
     {.name = "PATH_RESPONSE", .bytes = {0x1b, 1, 2, 3, 4, 5, 6, 7, 8}, .len = 9},
     {.name = "HANDSHAKE_DONE again", .bytes = {0x1e}, .len = 1, .from_server = true},
-    {.name = "old ACK", .bytes = {0x02, 0x00, 0x00, 0x00, 0x00}, .len = 5},
 };
 
 static void write_flood(struct tern_writer *writer, const struct flood *flood, uint32_t number)
@@ -181,6 +181,8 @@ static void test_T20_replay(void **state)
 
   tern_random_seeded_init(&seeded, 3);
   rig.app.checks_content = true;
+  /* An ACK of an ACK lets the endpoint forget lower numbers: late packets would be taken for old ones. */
+  peer->acks = false;
   for (uint64_t i = 0; i < REPLAY_PACKETS; i++) {
     struct tern_writer *writer = hostile_frames(peer);
     hostile_write_stream(writer, 4 * (i % 50), i / 50 * 100, 100, i / 50 == 7);
@@ -188,11 +190,17 @@ static void test_T20_replay(void **state)
                                     .payload = {peer->payload, tern_writer_len(writer)}};
     lens[i] = hostile_seal(peer, &packet, packets[i], sizeof packets[i]);
   }
-  for (int i = 0; i < 40 * REPLAY_PACKETS; i++) {
-    uint64_t n = tern_random_below(&random, REPLAY_PACKETS);
-    hostile_deliver(peer, tern_slice_of(packets[n], lens[n]));
-    if (i % 64 == 0)
-      hostile_rig_turn(&rig);
+  /* Shuffled within windows, so that what is remembered of packet numbers suffices. */
+  for (uint64_t window = 0; window < REPLAY_PACKETS; window += 50) {
+    for (int i = 0; i < 2000; i++) {
+      uint64_t n = i < 1000 ? tern_random_below(&random, window + 50)
+                            : window + tern_random_below(&random, 50);
+      hostile_deliver(peer, tern_slice_of(packets[n], lens[n]));
+      if (i % 64 == 0)
+        hostile_rig_turn(&rig);
+    }
+    for (uint64_t n = window; n < window + 50; n++)
+      hostile_deliver(peer, tern_slice_of(packets[n], lens[n]));
   }
   for (size_t i = 0; i < REPLAY_PACKETS; i++)
     hostile_deliver(peer, tern_slice_of(packets[i], lens[i]));

@@ -30,12 +30,7 @@ fn parse_url(url: &str) -> Result<Target, Failure> {
         .to_socket_addrs()?
         .find(SocketAddr::is_ipv4)
         .ok_or("no IPv4 address")?;
-    Ok(Target {
-        host: host.into(),
-        authority: authority.into(),
-        path: format!("/{path}"),
-        address,
-    })
+    Ok(Target { host: host.into(), authority: authority.into(), path: format!("/{path}"), address })
 }
 
 struct Client<'a> {
@@ -50,7 +45,11 @@ struct Client<'a> {
 }
 
 impl Client<'_> {
-    fn start_one(&mut self, h3: &mut h3::Connection, quic: &mut quiche::Connection) -> Result<bool, Failure> {
+    fn start_one(
+        &mut self,
+        h3: &mut h3::Connection,
+        quic: &mut quiche::Connection,
+    ) -> Result<bool, Failure> {
         let upload = self.upload.map(File::open).transpose()?;
         let method: &[u8] = if upload.is_some() { b"PUT" } else { b"GET" };
         let mut head = vec![
@@ -77,7 +76,11 @@ impl Client<'_> {
         }
     }
 
-    fn write(&mut self, h3: &mut h3::Connection, quic: &mut quiche::Connection) -> Result<(), Failure> {
+    fn write(
+        &mut self,
+        h3: &mut h3::Connection,
+        quic: &mut quiche::Connection,
+    ) -> Result<(), Failure> {
         while self.left > 0 && self.running.len() < CONCURRENT && self.start_one(h3, quic)? {}
         for (stream, upload) in &mut self.running {
             if let Some(body) = upload {
@@ -115,7 +118,12 @@ impl Client<'_> {
         }
     }
 
-    fn on_data(&mut self, h3: &mut h3::Connection, quic: &mut quiche::Connection, stream: u64) -> Result<(), Failure> {
+    fn on_data(
+        &mut self,
+        h3: &mut h3::Connection,
+        quic: &mut quiche::Connection,
+        stream: u64,
+    ) -> Result<(), Failure> {
         let mut piece = [0; wire::CHUNK_BYTES];
         while let Ok(size) = h3.recv_body(quic, stream, &mut piece) {
             if let (Some(file), true) = (&mut self.output, self.output_stream == Some(stream)) {
@@ -125,7 +133,11 @@ impl Client<'_> {
         Ok(())
     }
 
-    fn advance(&mut self, h3: &mut h3::Connection, quic: &mut quiche::Connection) -> Result<(), Failure> {
+    fn advance(
+        &mut self,
+        h3: &mut h3::Connection,
+        quic: &mut quiche::Connection,
+    ) -> Result<(), Failure> {
         loop {
             match h3.poll(quic) {
                 Ok((stream, event)) => self.on_event(h3, quic, stream, event)?,
@@ -165,7 +177,12 @@ fn failure(quic: &quiche::Connection) -> Failure {
     }
 }
 
-fn run(quic: &mut quiche::Connection, socket: &UdpSocket, client: &mut Client, end: Instant) -> Result<(), Failure> {
+fn run(
+    quic: &mut quiche::Connection,
+    socket: &UdpSocket,
+    client: &mut Client,
+    end: Instant,
+) -> Result<(), Failure> {
     let mut h3: Option<h3::Connection> = None;
     loop {
         wire::flush(quic, socket)?;

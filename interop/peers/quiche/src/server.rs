@@ -77,7 +77,12 @@ impl Peer {
             Event::Headers { list, .. } => {
                 let work = begin(&list, folders);
                 if matches!(work, Work::Sending(_)) {
-                    h3.send_response(&mut self.quic, stream, &[Header::new(b":status", b"200")], false)?;
+                    h3.send_response(
+                        &mut self.quic,
+                        stream,
+                        &[Header::new(b":status", b"200")],
+                        false,
+                    )?;
                 }
                 self.work.insert(stream, work);
             }
@@ -116,7 +121,8 @@ impl Peer {
                         Err(h3::Error::StreamBlocked) => false,
                         result => {
                             result?;
-                            body.is_empty() || h3.send_body(&mut self.quic, *stream, body, true).is_ok()
+                            body.is_empty()
+                                || h3.send_body(&mut self.quic, *stream, body, true).is_ok()
                         }
                     }
                 }
@@ -156,11 +162,16 @@ struct Server {
 
 impl Server {
     /// The connection that a datagram is for, a new one if it may open one.
-    fn find(&mut self, header: &quiche::Header, from: SocketAddr) -> Result<Option<usize>, Failure> {
+    fn find(
+        &mut self,
+        header: &quiche::Header,
+        from: SocketAddr,
+    ) -> Result<Option<usize>, Failure> {
         let known = |peer: &Peer| {
             let mut ids = peer.quic.source_ids();
             ids.any(|id| *id == header.dcid)
-                || (header.ty == quiche::Type::Initial && peer.quic.path_stats().any(|path| path.peer_addr == from))
+                || (header.ty == quiche::Type::Initial
+                    && peer.quic.path_stats().any(|path| path.peer_addr == from))
         };
         if let Some(index) = self.peers.iter().position(known) {
             return Ok(Some(index));

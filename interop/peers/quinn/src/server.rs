@@ -30,8 +30,8 @@ fn option<'a>(options: &'a Options, name: &str) -> Result<&'a String, Failure> {
 }
 
 fn server_config(options: &Options) -> Result<quinn::ServerConfig, Failure> {
-    let chain = CertificateDer::pem_file_iter(option(options, "cert")?)?
-        .collect::<Result<Vec<_>, _>>()?;
+    let chain =
+        CertificateDer::pem_file_iter(option(options, "cert")?)?.collect::<Result<Vec<_>, _>>()?;
     let key = PrivateKeyDer::from_pem_file(option(options, "key")?)?;
     let mut tls =
         rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
@@ -99,7 +99,8 @@ async fn handle(resolver: Resolver, folders: Folders) -> Result<(), Failure> {
 async fn run_connection(incoming: quinn::Incoming, folders: Folders) -> Result<(), Failure> {
     let connection = incoming.await?;
     println!("connection {}", connection.remote_address());
-    let mut h3 = h3::server::Connection::<_, Bytes>::new(h3_quinn::Connection::new(connection)).await?;
+    let mut h3 =
+        h3::server::Connection::<_, Bytes>::new(h3_quinn::Connection::new(connection)).await?;
     while let Some(resolver) = h3.accept().await? {
         let folders = folders.clone();
         tokio::spawn(async move {
