@@ -127,7 +127,8 @@ typedef struct tern_endpoint_ops {
   /* A client's handshake is complete. Give the connection its callbacks with tern_conn_set_ops, or
    * close it. */
   void (*on_conn)(void *app, tern_conn *conn);
-  /* tern_endpoint_drain was called and the last connection is gone. May be NULL. */
+  /* tern_endpoint_drain was called and no connection is open any more; closed ones may still wait for
+   * late packets. May be NULL. */
   void (*on_drained)(void *app, tern_endpoint *endpoint);
 } tern_endpoint_ops;
 
@@ -226,7 +227,7 @@ TERN_MUST_CHECK tern_status tern_conn_send_datagram(tern_conn *conn, tern_slice 
 size_t tern_conn_get_datagram_max(const tern_conn *conn);
 
 typedef struct tern_conn_stats {
-  uint64_t packets_sent, packets_received, packets_lost, packets_dropped;
+  uint64_t packets_sent, packets_received, packets_acked, packets_lost, packets_dropped;
   uint64_t bytes_sent, bytes_received, bytes_lost;   /* UDP payload */
   uint64_t stream_bytes_sent, stream_bytes_received; /* without retransmissions; as delivered */
   uint64_t rtt_latest_ns, rtt_smoothed_ns, rtt_variation_ns, rtt_min_ns;

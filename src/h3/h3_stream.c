@@ -345,7 +345,7 @@ static void start_frame(tern_request *request)
     tern_h3_fail(h3, TERN_H3_ID_ERROR, "PUSH_PROMISE without a MAX_PUSH_ID");
   else if (tern_h3_frame_is_known(type) || tern_h3_frame_is_forbidden(type))
     tern_h3_fail(h3, TERN_H3_FRAME_UNEXPECTED, "frame not allowed on a request stream");
-  else
+  else if (++request->unknown_frames > TERN_H3_UNKNOWN_FREE)
     tern_h3_add_glitch(h3); /* ignored [rfc9114-9], but not for ever */
 }
 
@@ -489,13 +489,15 @@ void tern_h3_unblock(tern_h3 *h3)
 
 /* ---- time ---------------------------------------------------------------------------------- */
 
-/* The peer has to do something: send more of a body that we have read up, or take what we sent. */
+/* The peer has to do something: send more of a body that we have read up, or take what we sent. A
+ * tunnel may be silent. */
 static bool waits_for_peer(const tern_request *request)
 {
   tern_slice slice;
   if (request->written > request->acked)
     return true;
-  return request->h3->is_server && request->receiving != TERN_H3_RECEIVE_DONE &&
+  return request->h3->is_server && !request->is_tunnel &&
+         request->receiving != TERN_H3_RECEIVE_DONE &&
          request->receiving != TERN_H3_RECEIVE_HEADERS &&
          tern_stream_peek(request->stream, &slice, 1) == 0;
 }

@@ -146,7 +146,7 @@ static tern_status reserve_bytes(struct tern_qpack_table *table, struct room *ro
   uint8_t *bytes = tern_alloc_take(table->alloc, capacity);
   if (bytes == NULL)
     return TERN_NOMEM;
-  if (live != 0)
+  if (table->bytes != NULL && live != 0)
     memcpy(bytes, table->bytes + shift, live);
   room->old = (tern_iov){table->bytes, table->bytes_capacity};
   table->bytes = bytes;

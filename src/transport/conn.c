@@ -219,6 +219,7 @@ static void count_new(tern_conn *conn)
   stats->conns_total++;
   conn->is_half_open = conn->is_server;
   stats->conns_half_open += conn->is_half_open;
+  tern_conn_update_live(conn);
 }
 
 static tern_status fill_members(tern_conn *conn, const struct tern_conn_args *args)
@@ -317,6 +318,16 @@ void tern_conn_free_replayed(tern_conn *conn)
   free_packets(conn, &conn->replayed);
 }
 
+void tern_conn_update_live(tern_conn *conn)
+{
+  bool is_live = tern_conn_is_open(conn) || (conn->wants_close && conn->state != TERN_CONN_DEAD);
+
+  if (is_live == conn->is_live)
+    return;
+  conn->is_live = is_live;
+  conn->endpoint->conns_live += is_live ? 1 : UINT64_MAX;
+}
+
 static void leave_half_open(tern_conn *conn)
 {
   tern_endpoint *endpoint = conn->endpoint;
@@ -366,6 +377,8 @@ void tern_conn_free(tern_conn *conn)
   tern_endpoint *endpoint = conn->endpoint;
 
   clean_up_layer(conn);
+  conn->state = TERN_CONN_DEAD;
+  tern_conn_update_live(conn);
   leave_half_open(conn);
   tern_endpoint_forget_runs(endpoint, conn);
   tern_list_remove(&conn->all_node);

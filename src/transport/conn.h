@@ -152,6 +152,7 @@ struct tern_conn {
   bool has_received; /* a packet of the peer was opened: Version Negotiation is no more */
   bool has_retry;    /* client: a Retry was followed; there is no second */
   bool wants_close;  /* a CONNECTION_CLOSE is due */
+  bool is_live;      /* counted in the endpoint's conns_live */
   bool is_half_open; /* server: counted as such in the endpoint */
 
   uint32_t version;
@@ -210,6 +211,8 @@ struct tern_conn_args {
   struct tern_cid peer_cid; /* server: the client's source id; client: same as original_dcid */
 };
 TERN_MUST_CHECK tern_status tern_conn_new(const struct tern_conn_args *args, tern_conn **out);
+/* Counts the connection in conns_live, or no longer. */
+void tern_conn_update_live(tern_conn *conn);
 /* Gives everything back; no callbacks. */
 void tern_conn_free(tern_conn *conn);
 /* Frees packets that had waited for their keys, once nothing points into them. */

@@ -175,7 +175,7 @@ static void settle(tern_endpoint *endpoint)
   while ((node = tern_list_pop_front(&endpoint->touched)) != NULL)
     tern_conn_settle(TERN_CONTAINER_OF(node, tern_conn, touched_node));
   tern_piece_pool_reset(&endpoint->pieces);
-  if (endpoint->is_draining && !endpoint->is_drained_told && endpoint->stats.conns_now == 0) {
+  if (endpoint->is_draining && !endpoint->is_drained_told && endpoint->conns_live == 0) {
     endpoint->is_drained_told = true;
     TERN_EVENT(&endpoint->events, 0, endpoint_drained, .conns_total = endpoint->stats.conns_total);
     if (endpoint->ops != NULL && endpoint->ops->on_drained != NULL)
@@ -313,7 +313,7 @@ tern_time tern_endpoint_deadline(const tern_endpoint *endpoint)
 {
   if (!tern_list_is_empty(&endpoint->touched) || tern_endpoint_has_output(endpoint))
     return endpoint->now;
-  if (endpoint->is_draining && !endpoint->is_drained_told && endpoint->stats.conns_now == 0)
+  if (endpoint->is_draining && !endpoint->is_drained_told && endpoint->conns_live == 0)
     return endpoint->now;
   return tern_heap_first_key(&endpoint->timers);
 }

@@ -119,6 +119,7 @@ struct tern_endpoint {
 
   tern_time now;
   uint64_t next_conn_id;
+  uint64_t conns_live;      /* open, or still owing the peer a CONNECTION_CLOSE */
   uint64_t half_open_bytes; /* charged to connections whose peer's address is not validated */
   tern_endpoint_stats stats;
   bool is_draining;

@@ -326,6 +326,7 @@ bool tern_conn_on_ack(tern_conn *conn, const struct tern_on_frame_args *args,
   tern_ack_iter_init(&iter, frame);
   while (tern_ack_iter_next(&iter, &range))
     walk_range(conn, space, range, &facts);
+  conn->stats.packets_acked += facts.count;
   if (facts.count == 0)
     return true;
   take_rtt_sample(conn, space, frame, &facts);

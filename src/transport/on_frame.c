@@ -376,8 +376,8 @@ static enum tern_packet_fate dispatch(const struct on_frame *on)
   switch (on->frame->kind) {
   case TERN_FRAME_PADDING:
     return TERN_PACKET_KEEP;
-  case TERN_FRAME_PING:
-    return glitch(on);
+  case TERN_FRAME_PING: /* judged with the rest of the packet */
+    return TERN_PACKET_KEEP;
   case TERN_FRAME_ACK:
     return tern_conn_on_ack(on->conn, on->packet, on->frame) ? TERN_PACKET_KEEP : TERN_PACKET_FATAL;
   case TERN_FRAME_RESET_STREAM:
@@ -419,12 +419,27 @@ static enum tern_packet_fate dispatch(const struct on_frame *on)
   return TERN_PACKET_KEEP;
 }
 
+/* A PING with an ACK of something new is how receivers ask for an ACK of their own; alone, or again and
+ * again, it is no progress. */
+static enum tern_packet_fate judge_pings(const struct on_frame *on, uint32_t pings,
+                                         uint64_t acked_before)
+{
+  bool has_acked = on->conn->stats.packets_acked != acked_before;
+
+  if (pings <= (has_acked ? 1u : 0u) ||
+      tern_glitch_on_event(&on->conn->glitches, pings, on->conn->endpoint->now))
+    return TERN_PACKET_KEEP;
+  return fail(on, TERN_QUIC_PROTOCOL_VIOLATION, "too many frames without progress");
+}
+
 enum tern_packet_fate tern_conn_on_frames(tern_conn *conn, const struct tern_on_frame_args *args,
                                           tern_slice payload, struct tern_packet_facts *facts)
 {
   struct tern_reader reader = tern_reader_of(payload.data, payload.len);
   struct tern_frame frame;
   struct on_frame on = {conn, args, &frame, 0};
+  uint64_t acked_before = conn->stats.packets_acked;
+  uint32_t pings = 0;
 
   frame.type = 0;
   if (payload.len == 0) /* [rfc9000-12.4] */
@@ -439,11 +454,12 @@ enum tern_packet_fate tern_conn_on_frames(tern_conn *conn, const struct tern_on_
     facts->is_eliciting |= tern_frame_is_ack_eliciting(frame.kind);
     facts->is_probing &= tern_frame_is_probing(frame.kind);
     facts->has_crypto |= frame.kind == TERN_FRAME_CRYPTO;
+    pings += frame.kind == TERN_FRAME_PING;
     on.frame_bytes = before - tern_reader_left(&reader);
     show(&on);
     enum tern_packet_fate fate = dispatch(&on);
     if (fate != TERN_PACKET_KEEP)
       return fate;
   }
-  return TERN_PACKET_KEEP;
+  return pings == 0 ? TERN_PACKET_KEEP : judge_pings(&on, pings, acked_before);
 }

@@ -268,14 +268,13 @@ static size_t build_path_packet(struct send_round *round, uint8_t *data)
   tern_conn *conn = round->conn;
   uint64_t budget = round->budget_bytes;
   struct tern_packer packer;
-  struct tern_packer_args args = {.conn = conn,
-                                  .space = conn->path.data,
-                                  .type = TERN_PACKET_APP,
-                                  .route_index = round->route_index,
-                                  .data = data,
-                                  .room = budget < TERN_INITIAL_DATAGRAM_MIN
-                                              ? (size_t)budget
-                                              : TERN_INITIAL_DATAGRAM_MIN};
+  struct tern_packer_args args = {
+      .conn = conn,
+      .space = conn->path.data,
+      .type = TERN_PACKET_APP,
+      .route_index = round->route_index,
+      .data = data,
+      .room = budget < TERN_INITIAL_DATAGRAM_MIN ? (size_t)budget : TERN_INITIAL_DATAGRAM_MIN};
 
   if (!tern_packer_open(&packer, &args))
     return 0;
@@ -454,6 +453,7 @@ bool tern_conn_send_run(tern_conn *conn, struct tern_out_run *run)
     close_round(&round);
   if (round.dropped_initial)
     tern_conn_drop_space(conn, TERN_SPACE_INITIAL);
+  tern_conn_update_live(conn);
   tern_conn_update_timer(conn);
   run->run.len = len;
   run->run.local = round.route->local;

@@ -289,6 +289,7 @@ void tern_conn_settle(tern_conn *conn)
     tern_conn_free(conn);
     return;
   }
+  tern_conn_update_live(conn);
   count_half_open(conn);
   if (tern_conn_wants_send(conn))
     tern_conn_make_due(conn);

@@ -478,7 +478,8 @@ static void test_goaway_by_server(void **state)
   struct side late = {.h3 = pair->client.h3};
   (void)submit(&late, "GET", "/late", false);
   pair_pump(pair, 500, NULL);
-  assert_string_equal(late.log, "reset:267 closed "); /* H3_REQUEST_REJECTED [rfc9114-5.2] */
+  assert_string_equal(late.log,
+                      "reset:267 closed "); /* H3_REQUEST_REJECTED [rfc9114-5.2] [rfc9114-4.1.1] */
   tern_submit_args args = {NULL, 0, false, NULL, NULL};
   assert_int_equal(tern_h3_submit(pair->client.h3, &args, NULL), TERN_CLOSED);
   tern_request_reply(pair->server.request, 200, NULL, tern_slice_of(NULL, 0));

@@ -25,7 +25,7 @@ static void test_huge_unknown_frames(void **state)
   victim_deinit(&victim);
 }
 
-/* HOSTILE H8: useless things end the connection within the burst, and leave no state behind. */
+/* HOSTILE H8, [rfc9114-10.5]: useless things end the connection within the burst, and leave no state behind. */
 static void test_floods(void **state)
 {
   (void)state;
@@ -135,9 +135,13 @@ static void test_blocked_streams(void **state)
     give(&victim, s * 4, "01 08 0200 80 d1 d7 5001 61", false, 3);
   assert_int_equal(close_code(&victim), 0);
   assert_int_equal(victim.told, 0);
-  /* Cancelled ones free their place. */
+  /* Cancelled ones free their place, and the peer's encoder is told [rfc9204-2.2.2.2]. */
   fake_reset(victim.conn, 0, TERN_H3_REQUEST_CANCELLED);
   fake_settle(victim.conn);
+  tern_stream *decoder = fake_find(victim.conn, 7);
+  assert_non_null(decoder);
+  assert_int_equal(decoder->out_len, 2);
+  assert_int_equal(decoder->out[1], 0x40);
   give(&victim, 64, "01 08 0200 80 d1 d7 5001 61", false, 3);
   assert_int_equal(close_code(&victim), 0);
   give(&victim, 68, "01 08 0200 80 d1 d7 5001 61", false, 3);

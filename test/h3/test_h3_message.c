@@ -38,6 +38,9 @@ struct rule {
   bool is_good;
 };
 
+/* Pseudo-header fields [rfc9114-4.3] with URI parts [rfc3986-3.1] [rfc3986-3.2]; tokens [rfc9110-5.6.2] and
+ * values [rfc9110-5.5]; content-length [rfc9110-8.6]; what cannot be a trailer [rfc9110-6.5.1]; :protocol only
+ * where it was announced [rfc9220-3]. */
 #define GET ":method=GET|:scheme=https|:authority=a.b|:path=/"
 
 static const struct rule requests[] = {
@@ -323,6 +326,7 @@ static uint64_t read_settings(const char *hex, struct tern_h3_settings *settings
   return tern_h3_settings_read(settings, tern_slice_of(bytes, len));
 }
 
+/* [rfc9114-7.2.4], the QPACK ones [rfc9204-5], and the flags of [rfc8441-3] and [rfc9297-2.1.1] */
 static void test_settings(void **state)
 {
   (void)state;

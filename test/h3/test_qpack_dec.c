@@ -51,7 +51,7 @@ static void test_integer_examples(void **state)
   }
 }
 
-/* [rfc9204-4.1.1] up to 62 bits, with each prefix */
+/* [rfc9204-4.1.1] [rfc7541-5.1] up to 62 bits, with each prefix */
 static void test_integer_range(void **state)
 {
   (void)state;
@@ -85,7 +85,7 @@ static void test_integer_refused(void **state)
       "ffffffffffffffffff7f",
   };
   for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-    uint8_t bytes[16];
+    uint8_t bytes[16] = {0};
     uint64_t value;
     size_t len = from_hex(cases[i], bytes);
     if (read_int(bytes, len, 8, &value) != TERN_QPACK_INT_ERROR)
@@ -207,6 +207,9 @@ static void check_section(struct tern_qpack_dec *dec, uint64_t stream_id, const 
   tern_qpack_reader_deinit(&reader);
 }
 
+/* Each kind of instruction and line: [rfc9204-4.3.2] [rfc9204-4.3.3] [rfc9204-4.3.4] [rfc9204-4.4.2]
+ * [rfc9204-4.5.1] [rfc9204-4.5.2] [rfc9204-4.5.3] [rfc9204-4.5.4], with relative [rfc9204-3.2.5] and
+ * post-Base [rfc9204-3.2.6] indices, and the sizes of [rfc9204-3.2.1]. */
 static void test_appendix_b(void **state)
 {
   (void)state;

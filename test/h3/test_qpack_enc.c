@@ -105,7 +105,7 @@ static void test_never_indexed(void **state)
   }
 }
 
-/* [rfc9204-2.1.1] what is unacknowledged or referred to is not evicted: without an answer from the
+/* [rfc9204-2.1.1] [rfc9204-2.1.4] what is unacknowledged or referred to is not evicted: without an answer from the
  * decoder the encoder stops inserting. */
 static void test_no_eviction_without_ack(void **state)
 {
@@ -133,6 +133,56 @@ static void test_no_eviction_without_ack(void **state)
   assert_int_equal(encode(&enc, 400, &field, 1, &out), TERN_OK);
   assert_int_equal(enc.table.oldest, 1);
   assert_int_equal(enc.table.inserts, 10);
+  tern_qpack_enc_deinit(&enc);
+  tern_buf_deinit(&out);
+}
+
+/* [rfc9204-2.1.3] nothing is inserted while the encoder stream has no room */
+static void test_no_room_on_encoder_stream(void **state)
+{
+  (void)state;
+  struct tern_qpack_enc enc;
+  struct tern_buf out;
+  tern_buf_init(&out, &account);
+  tern_qpack_enc_init(&enc, &account, 4096);
+  assert_int_equal(tern_qpack_enc_set_peer(&enc, 4096, 100), TERN_OK);
+  enc.instructions.len = 0;
+  tern_field field = tern_field_of("user-agent", "tern");
+  struct tern_qpack_enc_args args = {0, &field, 1, false};
+  size_t start;
+  assert_int_equal(tern_qpack_enc_section(&enc, &args, &out, &start), TERN_OK);
+  assert_int_equal(enc.instructions.len, 0);
+  assert_int_equal(enc.table.inserts, 0);
+  tern_qpack_enc_deinit(&enc);
+  tern_buf_deinit(&out);
+}
+
+/* [rfc9204-2.1.1.1] a line that is used but about to be evicted is duplicated, and stays cheap */
+static void test_draining(void **state)
+{
+  (void)state;
+  struct tern_qpack_enc enc;
+  struct tern_buf out;
+  tern_buf_init(&out, &account);
+  tern_qpack_enc_init(&enc, &account, 512);
+  assert_int_equal(tern_qpack_enc_set_peer(&enc, 512, 100), TERN_OK);
+  bool was_duplicated = false;
+  for (uint64_t i = 0; i < 60; i++) {
+    char value[32];
+    (void)snprintf(value, sizeof(value), "agent number %u", (unsigned)i);
+    tern_field fields[] = {tern_field_of("server", "tern"), tern_field_of("user-agent", value)};
+    enc.instructions.len = 0;
+    assert_int_equal(encode(&enc, i * 4, fields, 2, &out), TERN_OK);
+    /* Duplicate: 000 and the index, before the other insertion */
+    was_duplicated =
+        was_duplicated || (enc.instructions.len > 0 && enc.instructions.data[0] < 0x20);
+    if (i > 0)
+      assert_true(out.len <= 6); /* two references */
+    uint8_t answer[2 * TERN_QPACK_INT_BYTES_MAX];
+    uint8_t *end = tern_qpack_int_write(answer, 0x80, 7, i * 4);
+    assert_int_equal(tern_qpack_enc_receive(&enc, answer, (size_t)(end - answer)), 0);
+  }
+  assert_true(was_duplicated);
   tern_qpack_enc_deinit(&enc);
   tern_buf_deinit(&out);
 }
@@ -391,6 +441,8 @@ int main(void)
       cmocka_unit_test(test_encoder_without_table),
       cmocka_unit_test(test_never_indexed),
       cmocka_unit_test(test_no_eviction_without_ack),
+      cmocka_unit_test(test_no_room_on_encoder_stream),
+      cmocka_unit_test(test_draining),
       cmocka_unit_test(test_encoder_respects_blocked_limit),
       cmocka_unit_test(test_decoder_stream_errors),
       cmocka_unit_test(test_random_orders),

@@ -151,7 +151,7 @@ static void test_T25_socket_errors(void **state)
 
   for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
     for (uint64_t seed = 1; seed <= 6; seed++)
-      download_with_errors(errors[i], seed % 2 == 0 ? 20 : 5, seed);
+      download_with_errors(errors[i], seed % 2 == 0 ? 50 : 25, seed);
   }
 }
 

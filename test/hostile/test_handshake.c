@@ -4,6 +4,7 @@
 
 /* Bounds are written out here, so that a test notices when a TERN_CAP_ is lifted. */
 #define CRYPTO_TOTAL 262144
+#define CRYPTO_TOTAL_EARLY 16384
 
 /* A client of which the endpoint has seen nothing yet. */
 static struct hostile_peer *begin_silent(void)
@@ -44,7 +45,7 @@ static void crypto_at(uint64_t offset, size_t len)
                                   heap + 2 * (rig.oracle.bytes_in - received) + 4096);
   if (offset + len > TERN_VARINT_MAX)
     assert_closed(peer, TERN_QUIC_FRAME_ENCODING_ERROR);
-  else if (offset + len > CRYPTO_TOTAL)
+  else if (offset + len > CRYPTO_TOTAL_EARLY)
     assert_closed(peer, TERN_QUIC_CRYPTO_BUFFER_EXCEEDED);
   else
     assert_alive(peer);
@@ -183,18 +184,23 @@ static void test_P6_crypto_to_a_server_after_the_end(void **state)
   end();
 }
 
-/* A ClientHello that says that it is long and trickles in: memory before validation stays bounded. */
+/* A ClientHello that says that it is long and trickles in: 16,384 bytes are taken before validation. */
 static void test_P6_long_client_hello(void **state)
 {
   (void)state;
-  uint8_t bytes[1000] = {1, 0, 0xff, 0x00};
+  uint8_t bytes[1024] = {1, 0, 0xff, 0x00};
+  uint64_t offset = 0;
   struct hostile_peer *peer = begin_silent();
 
-  for (uint64_t offset = 0; offset < 65000 && !peer->is_closed; offset += sizeof bytes) {
+  for (; offset < CRYPTO_TOTAL_EARLY; offset += sizeof bytes) {
     hostile_write_crypto(hostile_frames(peer), offset, tern_slice_of(bytes, sizeof bytes));
     hostile_send(peer, TERN_PACKET_INITIAL);
     memset(bytes, 0, 4);
   }
+  assert_alive(peer);
+  hostile_write_crypto(hostile_frames(peer), offset, tern_slice_of(bytes, 1));
+  hostile_send(peer, TERN_PACKET_INITIAL);
+  assert_closed(peer, TERN_QUIC_CRYPTO_BUFFER_EXCEEDED);
   end();
 }
 

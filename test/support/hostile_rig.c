@@ -209,6 +209,8 @@ void hostile_rig_advance(struct hostile_rig *rig, uint64_t ns)
   while (rig->oracle.fault == NULL) {
     hostile_rig_turn(rig);
     tern_time deadline = tern_endpoint_deadline(rig->endpoint);
+    if (rig->oracle.blocked_until > rig->oracle.now && rig->oracle.blocked_until < deadline)
+      deadline = rig->oracle.blocked_until;
     if (deadline > until)
       break;
     oracle_advance(&rig->oracle, deadline);

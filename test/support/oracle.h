@@ -50,6 +50,7 @@ struct oracle {
   void *output_arg;
   oracle_socket *socket; /* NULL = takes everything */
   void *socket_arg;
+  tern_time blocked_until; /* it said EAGAIN: nothing is sent for a millisecond */
 
   struct oracle_flow flows[ORACLE_FLOWS_MAX];
   size_t flows_count;

@@ -18,6 +18,8 @@
 
 #include <cmocka.h>
 
+#include <tern/cc.h>
+
 #include "support/sim_world.h"
 
 /* A transfer that takes longer than this has stalled. At 20 % loss each way and a round trip of 0.6 s a
@@ -85,7 +87,31 @@ static inline struct tern_sim_link_config sim_plans_draw_link(struct tern_random
     link.rate = UINT64_C(40000) << sim_plans_below(random, 9); /* to 10 MB/s */
     link.queue_bytes = 3000 + (UINT64_C(2000) << sim_plans_below(random, 9));
   }
+  if (sim_plans_below(random, 4) == 0)
+    link.mtu_bytes = 1200 + (uint32_t)sim_plans_below(random, 300);
+  if (sim_plans_below(random, 4) == 0)
+    link.ce_ppm = (uint32_t)sim_plans_below(random, 20000);
+  link.bleaches = sim_plans_below(random, 8) == 0;
   return link;
+}
+
+/* Any endpoint: half of them as they are, half with other windows, limits, ids and controller. */
+static inline void sim_plans_draw_knobs(struct tern_random_seeded *random, tern_config *config)
+{
+  config->idle_timeout_ms = SIM_PLANS_IDLE_MS;
+  config->handshake_timeout_ms = SIM_PLANS_IDLE_MS;
+  if (sim_plans_below(random, 2) == 0)
+    return;
+  config->cc = sim_plans_below(random, 2) == 0 ? &tern_cc_newreno : &tern_cc_cubic;
+  config->stream_window_bytes = UINT64_C(16384) << sim_plans_below(random, 6);
+  config->conn_window_bytes = UINT64_C(16384) << sim_plans_below(random, 6);
+  config->streams_bidi_max = 1 + sim_plans_below(random, 10);
+  config->streams_uni_max = 1 + sim_plans_below(random, 10);
+  config->ack_delay_max_ms = 1 + sim_plans_below(random, 100);
+  config->cid_bytes = (uint8_t)(4 + sim_plans_below(random, 17));
+  config->pacing = sim_plans_below(random, 4) != 0;
+  config->ecn = sim_plans_below(random, 4) != 0;
+  config->send_buffer_bytes = UINT64_C(16384) << sim_plans_below(random, 6);
 }
 
 static inline uint64_t sim_plans_least(uint64_t a, uint64_t b)
@@ -129,8 +155,8 @@ static inline struct sim_world_args sim_plans_draw(uint64_t seed, uint64_t bytes
     *up = args.link;
   args.up = up;
   args.plan = sim_plans_draw_plan(&random, bytes);
-  args.client.idle_timeout_ms = args.server.idle_timeout_ms = SIM_PLANS_IDLE_MS;
-  args.client.handshake_timeout_ms = args.server.handshake_timeout_ms = SIM_PLANS_IDLE_MS;
+  sim_plans_draw_knobs(&random, &args.client);
+  sim_plans_draw_knobs(&random, &args.server);
   return args;
 }
 
@@ -172,7 +198,8 @@ struct sim_plans_sum {
   uint64_t runs;
   uint64_t bytes; /* of streams, both ways */
   uint64_t delivered, lost, queue_drops, corrupted, duplicated, reordered;
-  uint64_t closes_seen; /* servers that saw the client's close; the rest drained, the close was lost */
+  uint64_t
+      closes_seen; /* servers that saw the client's close; the rest drained, the close was lost */
   tern_time virtual_ns, longest_ns;
   double begun; /* real seconds */
 };
@@ -206,15 +233,15 @@ static inline void sim_plans_sum_add(struct sim_plans_sum *sum, const struct sim
 
 static inline void sim_plans_sum_print(const struct sim_plans_sum *sum, const char *what)
 {
-  print_message("%s: %llu runs complete, %.1f MiB, %llu datagrams delivered; %llu lost, %llu dropped "
-                "by queues, %llu corrupted, %llu duplicated, %llu reordered; server saw %llu closes; "
-                "%.0f s simulated, longest %.0f s; %.1f s real\n",
-                what, SIM_PLANS_LLU(sum->runs), (double)sum->bytes / 1048576.0,
-                SIM_PLANS_LLU(sum->delivered), SIM_PLANS_LLU(sum->lost),
-                SIM_PLANS_LLU(sum->queue_drops), SIM_PLANS_LLU(sum->corrupted),
-                SIM_PLANS_LLU(sum->duplicated), SIM_PLANS_LLU(sum->reordered),
-                SIM_PLANS_LLU(sum->closes_seen), sim_plans_seconds(sum->virtual_ns),
-                sim_plans_seconds(sum->longest_ns), sim_plans_real_seconds() - sum->begun);
+  print_message(
+      "%s: %llu runs complete, %.1f MiB, %llu datagrams delivered; %llu lost, %llu dropped "
+      "by queues, %llu corrupted, %llu duplicated, %llu reordered; server saw %llu closes; "
+      "%.0f s simulated, longest %.0f s; %.1f s real\n",
+      what, SIM_PLANS_LLU(sum->runs), (double)sum->bytes / 1048576.0, SIM_PLANS_LLU(sum->delivered),
+      SIM_PLANS_LLU(sum->lost), SIM_PLANS_LLU(sum->queue_drops), SIM_PLANS_LLU(sum->corrupted),
+      SIM_PLANS_LLU(sum->duplicated), SIM_PLANS_LLU(sum->reordered),
+      SIM_PLANS_LLU(sum->closes_seen), sim_plans_seconds(sum->virtual_ns),
+      sim_plans_seconds(sum->longest_ns), sim_plans_real_seconds() - sum->begun);
 }
 
 #endif

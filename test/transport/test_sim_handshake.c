@@ -47,8 +47,7 @@ static void print_times(const char *what, const struct times *times)
   print_message("%s: %llu of %llu complete, mean %.0f ms, longest %.0f ms (%llu)\n", what,
                 SIM_PLANS_LLU(times->count), SIM_PLANS_LLU(times->count),
                 sim_plans_seconds(times->sum_ns) * 1000 / (double)times->count,
-                sim_plans_seconds(times->longest_ns) * 1000,
-                SIM_PLANS_LLU(times->seed_of_longest));
+                sim_plans_seconds(times->longest_ns) * 1000, SIM_PLANS_LLU(times->seed_of_longest));
 }
 
 /* How long until both sides had their handshake and 1,000 bytes each way had crossed. */
@@ -207,8 +206,7 @@ static void every_order_with_one_lost(void **state)
     for (unsigned lost = 0; lost < CLIENT_DATAGRAMS + SERVER_DATAGRAMS; lost++) {
       script.client_seen = script.server_seen = 0;
       script.client_lost = (uint8_t)(lost < CLIENT_DATAGRAMS ? 1 << lost : 0);
-      script.server_lost =
-          (uint8_t)(lost < CLIENT_DATAGRAMS ? 0 : 1 << (lost - CLIENT_DATAGRAMS));
+      script.server_lost = (uint8_t)(lost < CLIENT_DATAGRAMS ? 0 : 1 << (lost - CLIENT_DATAGRAMS));
       note_time(&times, number * 10 + lost, run_script(&script, number * 10 + lost));
     }
   }
@@ -219,8 +217,8 @@ static void every_order_with_one_lost(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(thirty_percent_loss), cmocka_unit_test(each_one_lost_in_turn),
-      cmocka_unit_test(every_subset_lost),   cmocka_unit_test(every_order),
+      cmocka_unit_test(thirty_percent_loss),       cmocka_unit_test(each_one_lost_in_turn),
+      cmocka_unit_test(every_subset_lost),         cmocka_unit_test(every_order),
       cmocka_unit_test(every_order_with_one_lost),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

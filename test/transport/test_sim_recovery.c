@@ -73,9 +73,10 @@ static void cubic_fills_a_queue_of_one_bdp(void **state)
       {1, 100, 20, &tern_cc_cubic},  {10, 50, 10, &tern_cc_cubic}, {50, 10, 5, &tern_cc_cubic},
       {20, 300, 30, &tern_cc_cubic}, {100, 20, 4, &tern_cc_cubic},
   };
-  static const struct bulk full[] = {
-      {1, 300, 120, &tern_cc_cubic}, {10, 50, 120, &tern_cc_cubic}, {100, 100, 60, &tern_cc_cubic},
-      {1000, 10, 10, &tern_cc_cubic}};
+  static const struct bulk full[] = {{1, 300, 120, &tern_cc_cubic},
+                                     {10, 50, 120, &tern_cc_cubic},
+                                     {100, 100, 60, &tern_cc_cubic},
+                                     {1000, 10, 10, &tern_cc_cubic}};
   (void)state;
   for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
     assert_bulk(&rows[i], 0.90);
@@ -240,9 +241,10 @@ static void an_outage_is_persistent_congestion(void **state)
   for (size_t i = 0; i < 2; i++) {
     struct counts counts;
     tern_time cost = run_outage(ccs[i], 5 * TERN_SECOND, &counts);
-    print_message("%-8s nothing for 5 s: %u PTOs, %u persistent, window down to %llu, %.2f s more\n",
-                  ccs[i]->name, counts.ptos, counts.persistent,
-                  SIM_PLANS_LLU(counts.window_least_bytes), sim_plans_seconds(cost));
+    print_message(
+        "%-8s nothing for 5 s: %u PTOs, %u persistent, window down to %llu, %.2f s more\n",
+        ccs[i]->name, counts.ptos, counts.persistent, SIM_PLANS_LLU(counts.window_least_bytes),
+        sim_plans_seconds(cost));
     assert_int_equal(counts.persistent, 1);
     assert_in_range(counts.window_least_bytes, 2 * 1200, 4 * 1452);
     assert_in_range(cost, 5 * TERN_SECOND, 11 * TERN_SECOND);
