@@ -8,6 +8,9 @@
 #include "wire/frame_write.h"
 #include "wire/header.h"
 
+/* Without memory for a packet, what is owed waits so long before it is tried again. */
+#define RETRY_NS (10 * TERN_MS)
+
 /* ---- open ---------------------------------------------------------------------------------- */
 
 static void write_header(struct tern_packer *packer, size_t pn_len)
@@ -54,8 +57,10 @@ bool tern_packer_open(struct tern_packer *packer, const struct tern_packer_args 
   packer->type = args->type;
   packer->flags = 0;
   packer->packet = tern_sent_open(&space->sent);
-  if (packer->packet == NULL)
+  if (packer->packet == NULL) {
+    args->conn->retry_at = args->conn->endpoint->now + RETRY_NS;
     return false;
+  }
   packer->writer = tern_writer_of(args->data, args->room - TERN_AEAD_TAG_BYTES);
   uint64_t largest = space->loss.has_acked ? space->loss.largest_acked : TERN_PACKET_NUMBER_NONE;
   packer->pn_len = (uint8_t)tern_packet_number_size(space->sent.next, largest);

@@ -341,7 +341,7 @@ static tern_time get_acks_deadline(const tern_conn *conn)
   for (int i = 0; i < TERN_SPACES && !tern_conn_is_out_of_budget(conn); i++)
     if (spaces[i] != NULL && spaces[i]->can_send)
       deadline = earlier(deadline, tern_acks_deadline(&spaces[i]->acks));
-  return deadline;
+  return deadline > conn->retry_at ? deadline : conn->retry_at;
 }
 
 void tern_conn_update_timer(tern_conn *conn)
