@@ -11,8 +11,6 @@
 
 #include "transport/conn.h"
 
-
-
 static const char *const kind_names[] = {
     "none",  "transport", "application", "tls",  "idle", "handshake_timeout",
     "reset", "version",   "refused",     "local"};

@@ -183,6 +183,7 @@ struct tern_conn {
   tern_time keys_drop_at; /* the previous key phase is forgotten; TERN_TIME_NEVER = none */
   tern_time pace_at;      /* the pacer lets more out; TERN_TIME_NEVER = it holds nothing back */
   tern_time retry_at;     /* no memory for a packet: not before this */
+  tern_time hold_until;   /* the socket refuses our packets: nothing is sent, no timer runs */
   tern_time end_at;       /* closing and draining end */
   tern_time shutdown_at;
   uint64_t shutdown_code;

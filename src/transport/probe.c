@@ -136,7 +136,10 @@ void tern_conn_on_unsent(tern_conn *conn, struct tern_range numbers, bool is_too
     struct tern_route *route = conn->path.routes[packet->route];
     if (packet->state != TERN_SENT_OUTSTANDING)
       continue;
-    if (packet->flags & TERN_SENT_MTU_PROBE) {
+    if (!(packet->flags & TERN_SENT_MTU_PROBE)) {
+      /* It may refuse them again and again: the loop must not turn on it. */
+      conn->hold_until = conn->endpoint->now + tern_conn_pto_ns(conn) / 4;
+    } else {
       if (is_too_large)
         tern_pmtud_on_probe_refused(&route->pmtud, packet->bytes, conn->endpoint->now);
       else
@@ -145,6 +148,7 @@ void tern_conn_on_unsent(tern_conn *conn, struct tern_range numbers, bool is_too
     tern_conn_abandon_packet(conn, space, packet);
   }
   tern_conn_make_due(conn);
+  tern_conn_update_timer(conn);
 }
 
 bool tern_conn_skip_number(tern_conn *conn, struct tern_pn_space *space)

@@ -440,6 +440,8 @@ bool tern_conn_send_run(tern_conn *conn, struct tern_out_run *run)
   struct tern_out *out = &conn->endpoint->out;
   struct send_round round;
 
+  if (tern_conn_is_open(conn) && conn->hold_until > conn->endpoint->now)
+    return false;
   update_keys(conn);
   open_round(&round, conn, choose_route(conn));
   run->run.ecn = out->ecn = (uint8_t)tern_ecn_get_mark(&round.route->ecn);

@@ -361,6 +361,8 @@ void tern_conn_update_timer(tern_conn *conn)
     deadline = earlier(deadline, conn->shutdown_at);
     deadline = earlier(deadline, conn->layer.alarm_at);
   }
+  if (tern_conn_is_open(conn) && conn->hold_until > conn->endpoint->now)
+    deadline = conn->hold_until;
   if (deadline != conn->timer.key)
     tern_heap_update(&conn->endpoint->timers, &conn->timer, deadline);
 }

@@ -73,6 +73,12 @@ void hostile_peer_free(struct hostile_peer *peer)
   free(peer);
 }
 
+void hostile_peer_drop(struct hostile_rig *rig)
+{
+  TERN_ASSERT(rig->peers_count != 0 && rig->inbox_count == 0);
+  hostile_peer_free(rig->peers[--rig->peers_count]);
+}
+
 /* ---- TLS ------------------------------------------------------------------------------------ */
 
 static enum tern_space_id get_space_id(enum tern_level level)

@@ -166,6 +166,8 @@ void hostile_rig_release(struct hostile_rig *rig);
 
 /* ---- peer ---- */
 struct hostile_peer *hostile_peer_add(struct hostile_rig *rig, bool is_server);
+/* Forgets the newest one; the endpoint is not told. */
+void hostile_peer_drop(struct hostile_rig *rig);
 /* Starts TLS and, as a client, says its first flight. Needs hostile_peer_connect only if that is all. */
 void hostile_peer_start(struct hostile_peer *peer);
 /* The whole handshake; as a server it lets the endpoint connect to it. False: it did not come about. */

@@ -108,7 +108,7 @@ static void expect_most(struct oracle *oracle, const char *broken, const char *w
 }
 
 /* What the connection has promised to hold: receive windows that are open, and what the application
- * has written and the peer has not acknowledged. */
+ * has written and the peer has not acknowledged, in chunks of which one is not full and one is spare. */
 static uint64_t get_promised(const tern_conn *conn)
 {
   const struct tern_conn_body *body = conn->body;
@@ -119,7 +119,8 @@ static uint64_t get_promised(const tern_conn *conn)
   uint64_t bytes = body->flow_recv.limit - body->flow_recv.consumed;
   const struct tern_stream *stream;
   while ((stream = tern_stream_set_next(&body->streams, &at)) != NULL)
-    bytes += stream->send.copied_bytes;
+    if (stream->send.copied_bytes != 0)
+      bytes += stream->send.copied_bytes + 2 * TERN_SEND_CHUNK_MAX;
   return bytes;
 }
 

@@ -34,7 +34,8 @@ static void echo(struct pair_stream *stream, const uint8_t *data, size_t len)
 {
   size_t taken;
 
-  if (!stream->pair->has_echo || stream->side != PAIR_SERVER || !tern_stream_is_bidi(stream->stream))
+  if (!stream->pair->has_echo || stream->side != PAIR_SERVER ||
+      !tern_stream_is_bidi(stream->stream))
     return;
   if (len != 0)
     assert_int_equal(tern_stream_write(stream->stream, tern_slice_of(data, len), &taken), TERN_OK);
@@ -117,8 +118,8 @@ static void on_stream_closed(tern_stream *handle, void *app)
   stream->stream = NULL;
 }
 
-static const tern_stream_ops stream_ops = {sizeof stream_ops, on_readable, on_writable,     on_acked,
-                                           on_reset,          on_stopped,  on_stream_closed};
+static const tern_stream_ops stream_ops = {
+    sizeof stream_ops, on_readable, on_writable, on_acked, on_reset, on_stopped, on_stream_closed};
 
 static void on_connected(tern_conn *conn, void *app)
 {
@@ -224,8 +225,8 @@ void pair_init(struct pair *pair, uint64_t seed)
   for (int i = 0; i < 2; i++) {
     struct pair_side *side = &pair->sides[i];
     *side = (struct pair_side){.pair = pair, .side = i};
-    side->subscriber[0] =
-        (tern_event_subscriber){count_event, side, tern_event_mask_of_level(TERN_EVENT_LEVEL_TRACE)};
+    side->subscriber[0] = (tern_event_subscriber){count_event, side,
+                                                  tern_event_mask_of_level(TERN_EVENT_LEVEL_TRACE)};
     tern_log_init(&side->log, write_line, side);
     side->log.start = PAIR_START;
     side->log.is_started = true;
@@ -555,7 +556,8 @@ void pair_send_frames(struct pair *pair, int side, enum tern_space_id id, tern_s
     tern_header_patch_length(&writer, length_at, TERN_AEAD_TAG_BYTES);
   size_t len = tern_writer_len(&writer) + TERN_AEAD_TAG_BYTES;
   struct tern_seal_item item = {packet, (uint16_t)pn_at, 4, (uint16_t)len, space->sent.next};
-  struct tern_sent_args args = {.now = pair->now, .bytes = (uint16_t)len, .route = conn->path.active};
+  struct tern_sent_args args = {
+      .now = pair->now, .bytes = (uint16_t)len, .route = conn->path.active};
   struct tern_sent_packet *sent = tern_sent_open(&space->sent);
   assert_non_null(sent);
   tern_sent_commit(&space->sent, sent, &args);

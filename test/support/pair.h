@@ -74,8 +74,8 @@ struct pair {
   struct tern_random_seeded random;
   tern_config config[2];
   struct tern_tls_sim_options tls;
-  bool has_awslc; /* the real TLS with the test certificates instead */
-  bool has_echo;  /* the server sends back what it gets on bidirectional streams */
+  bool has_awslc;     /* the real TLS with the test certificates instead */
+  bool has_echo;      /* the server sends back what it gets on bidirectional streams */
   tern_time delay_ns; /* one way */
 
   tern_endpoint *endpoint[2];

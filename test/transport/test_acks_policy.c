@@ -208,7 +208,8 @@ static void test_receiver_asks_for_acks(void **state)
   assert_true(pair_run_until(&pair, pair_are_streams_closed));
   const struct tern_acks *acks = &pair.conn[PAIR_SERVER]->path.data->acks;
   assert_true(acks->report_floor > 1000); /* most was confirmed */
-  assert_true(acks->received.count <= 2 * TERN_ACKS_KEPT_MAX); /* numbers are skipped now and then */
+  assert_true(acks->received.count <=
+              2 * TERN_ACKS_KEPT_MAX); /* numbers are skipped now and then */
   const struct tern_sent *sent = &pair.conn[PAIR_SERVER]->path.data->sent;
   assert_true(sent->next - sent->base <= 2 * TERN_SENT_ACK_ONLY_MAX);
 }

@@ -120,7 +120,8 @@ static void test_endpoint_needs_on_conn(void **state)
   (void)state;
   pair.tls_object[PAIR_SERVER] = tern_tls_sim_new(&tern_alloc_system, NULL);
   config.server_tls = pair.tls_object[PAIR_SERVER];
-  assert_int_equal(tern_endpoint_new(&endpoint, &config, NULL, NULL, why, sizeof why), TERN_INVALID);
+  assert_int_equal(tern_endpoint_new(&endpoint, &config, NULL, NULL, why, sizeof why),
+                   TERN_INVALID);
   assert_non_null(strstr(why, "on_conn"));
 }
 

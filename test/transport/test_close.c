@@ -358,7 +358,10 @@ static void test_violations(void **state)
       {{0x07, 1, 9}, 3, TERN_QUIC_PROTOCOL_VIOLATION, PAIR_CLIENT}, /* [rfc9000-19.7] NEW_TOKEN */
       {{0x07, 0}, 2, TERN_QUIC_FRAME_ENCODING_ERROR, PAIR_SERVER},  /* [rfc9000-19.7] empty */
       {{0x21}, 1, TERN_QUIC_FRAME_ENCODING_ERROR, PAIR_SERVER},     /* [rfc9000-12.4] unknown */
-      {{0x02, 0x7f, 0xff, 0, 0, 0}, 6, TERN_QUIC_PROTOCOL_VIOLATION, PAIR_SERVER}, /* [rfc9000-13.1] */
+      {{0x02, 0x7f, 0xff, 0, 0, 0},
+       6,
+       TERN_QUIC_PROTOCOL_VIOLATION,
+       PAIR_SERVER}, /* [rfc9000-13.1] */
       {{0x12, 0xd0, 0, 0, 0, 0, 0, 0, 1}, 9, TERN_QUIC_FRAME_ENCODING_ERROR, PAIR_SERVER},
       {{0x18, 2, 3, 1, 9}, 5, TERN_QUIC_FRAME_ENCODING_ERROR, PAIR_SERVER}, /* [rfc9000-19.15] */
       {{0x19, 0x3f}, 2, TERN_QUIC_PROTOCOL_VIOLATION, PAIR_SERVER},         /* [rfc9000-19.16] */

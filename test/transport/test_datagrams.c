@@ -190,14 +190,10 @@ int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-      CASE(test_both_ways),
-      CASE(test_largest),
-      CASE(test_peer_limits),
-      CASE(test_peer_takes_none),
-      CASE(test_violation),
-      CASE(test_queue_is_bounded),
-      CASE(test_lost_is_lost),
-      CASE(test_with_the_handshake),
+      CASE(test_both_ways),      CASE(test_largest),
+      CASE(test_peer_limits),    CASE(test_peer_takes_none),
+      CASE(test_violation),      CASE(test_queue_is_bounded),
+      CASE(test_lost_is_lost),   CASE(test_with_the_handshake),
       CASE(test_beside_streams),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

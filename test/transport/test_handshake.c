@@ -26,9 +26,9 @@ static int tear_down(void **state)
 /* What a filter does to the first datagrams of one direction. */
 struct plan {
   int to;
-  uint64_t lost;      /* bit n: datagram n of the direction is lost */
-  uint64_t doubled;   /* ... comes twice */
-  unsigned order[4];  /* of the first `count`: datagram order[i] comes as i-th */
+  uint64_t lost;     /* bit n: datagram n of the direction is lost */
+  uint64_t doubled;  /* ... comes twice */
+  unsigned order[4]; /* of the first `count`: datagram order[i] comes as i-th */
   unsigned count;
   tern_time step_ns; /* between those */
 };
@@ -82,7 +82,7 @@ static tern_time run(uint64_t seed, const struct plan *with)
   for (int side = 0; side < 2; side++) {
     assert_int_equal(pair.closed_count[side], 0);
     assert_true(pair.conn[side]->is_confirmed);
-    assert_null(pair.conn[side]->initial); /* [rfc9001-4.9.1] */
+    assert_null(pair.conn[side]->initial);   /* [rfc9001-4.9.1] */
     assert_null(pair.conn[side]->handshake); /* [rfc9001-4.9.2] */
     assert_null(pair.conn[side]->early);
     assert_int_equal(tern_conn_route(pair.conn[side])->in_flight.bytes, 0);
@@ -377,7 +377,8 @@ static bool append_tail(struct pair *with, struct pair_datagram *datagram)
 
 static void test_noise_behind_packets(void **state)
 {
-  static const uint8_t tails[][6] = {{0}, {0x40, 1, 2}, {0xc0, 0, 0, 0, 1, 20}, {0xe0, 0, 0, 0, 1, 8}};
+  static const uint8_t tails[][6] = {
+      {0}, {0x40, 1, 2}, {0xc0, 0, 0, 0, 1, 20}, {0xe0, 0, 0, 0, 1, 8}};
 
   (void)state;
   for (size_t i = 0; i < PAIR_COUNT_OF(tails); i++) {

@@ -209,7 +209,8 @@ static void test_newer_key_for_lower_number(void **state)
 static bool set_reserved(struct pair *with, struct pair_datagram *datagram)
 {
   (void)with;
-  datagram->data[0] ^= 0x10; /* the bit is under header protection: whatever it becomes, it differs */
+  datagram->data[0] ^=
+      0x10; /* the bit is under header protection: whatever it becomes, it differs */
   return true;
 }
 
@@ -232,14 +233,10 @@ int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-      CASE(test_update_near_limit),
-      CASE(test_previous_key_is_dropped),
-      CASE(test_one_update_at_a_time),
-      CASE(test_no_update_before_confirmation),
-      CASE(test_confidentiality_limit),
-      CASE(test_integrity_limit),
-      CASE(test_newer_key_for_lower_number),
-      CASE(test_reserved_bits_are_authenticated),
+      CASE(test_update_near_limit),          CASE(test_previous_key_is_dropped),
+      CASE(test_one_update_at_a_time),       CASE(test_no_update_before_confirmation),
+      CASE(test_confidentiality_limit),      CASE(test_integrity_limit),
+      CASE(test_newer_key_for_lower_number), CASE(test_reserved_bits_are_authenticated),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,7 +73,7 @@ struct rebinding_case {
 static void test_rebinding(void **state)
 {
   static const struct rebinding_case cases[] = {
-      {true, false, 0}, {true, true, 0},  {false, false, 0},
+      {true, false, 0}, {true, true, 0},           {false, false, 0},
       {false, true, 0}, {true, true, TERN_SECOND}, {false, true, 50 * TERN_MS},
   };
 
@@ -82,8 +82,8 @@ static void test_rebinding(void **state)
     pair_deinit(&pair);
     pair_init(&pair, 100 + i);
     start();
-    struct pair_stream *stream = pair_open(&pair, cases[i].is_upload ? PAIR_CLIENT : PAIR_SERVER,
-                                           false);
+    struct pair_stream *stream =
+        pair_open(&pair, cases[i].is_upload ? PAIR_CLIENT : PAIR_SERVER, false);
     pair_send_all(stream, 1000000);
     while (stream->acked_to < 200000)
       assert_true(pair_step(&pair, TERN_TIME_NEVER));
@@ -192,8 +192,7 @@ static uint64_t sent_to_victim;
 
 static bool count_victim(struct pair *with, struct pair_datagram *datagram)
 {
-  if (datagram->to == PAIR_CLIENT &&
-      !tern_addr_equal(&datagram->dest, &with->addr[PAIR_CLIENT]))
+  if (datagram->to == PAIR_CLIENT && !tern_addr_equal(&datagram->dest, &with->addr[PAIR_CLIENT]))
     sent_to_victim += datagram->len;
   return deliver_known(with, datagram);
 }
@@ -328,7 +327,8 @@ static void test_retired_token_is_forgotten(void **state)
     (void)pair_write(stream, 100 * i, 100);
     pair_run_for(&pair, TERN_SECOND);
     const struct tern_path *path = &pair.conn[PAIR_SERVER]->path;
-    const struct tern_cid_remote_entry *entry = tern_cid_remote_find(&path->remote_ids, path->active);
+    const struct tern_cid_remote_entry *entry =
+        tern_cid_remote_find(&path->remote_ids, path->active);
     assert_non_null(entry);
     assert_true(entry->has_token);
     memcpy(tokens[count++], entry->reset_token, TERN_RESET_TOKEN_BYTES);
@@ -389,7 +389,8 @@ static void test_retire(void **state)
     assert_int_equal(ids->next_sequence, TERN_CAP_ACTIVE_CIDS + 1);
     assert_int_equal(pair.closed_count[PAIR_SERVER], 0);
   }
-  assert_int_equal(pair.endpoint[PAIR_SERVER]->ids.count, TERN_CAP_ACTIVE_CIDS + 1); /* first choice */
+  assert_int_equal(pair.endpoint[PAIR_SERVER]->ids.count,
+                   TERN_CAP_ACTIVE_CIDS + 1); /* first choice */
 }
 
 static void test_retire_own(void **state)

@@ -301,7 +301,8 @@ static void connect_again(int side, struct pair_stream *stream)
   (void)stream;
   if (side != PAIR_CLIENT || trap.visits > 3)
     return;
-  assert_int_equal(tern_endpoint_connect(pair.endpoint[PAIR_CLIENT], &args, pair.now, &conn), TERN_OK);
+  assert_int_equal(tern_endpoint_connect(pair.endpoint[PAIR_CLIENT], &args, pair.now, &conn),
+                   TERN_OK);
   tern_conn_close(conn, 0, NULL);
 }
 static void test_connect(void **state)
@@ -322,7 +323,8 @@ static void call_everything(tern_stream *stream)
   size_t count;
 
   assert_int_equal(tern_stream_write(stream, tern_slice_of(&byte, 1), &count), TERN_REENTRY);
-  assert_int_equal(tern_stream_write_ref(stream, tern_slice_of(&byte, 1), NULL, NULL), TERN_REENTRY);
+  assert_int_equal(tern_stream_write_ref(stream, tern_slice_of(&byte, 1), NULL, NULL),
+                   TERN_REENTRY);
   assert_int_equal(tern_stream_finish(stream), TERN_REENTRY);
   assert_int_equal(tern_stream_read(stream, &byte, 1, &count), TERN_REENTRY);
   assert_int_equal(tern_conn_open_stream(conn, true, NULL, NULL, &other), TERN_REENTRY);

@@ -246,7 +246,8 @@ static void test_lasting_error(void **state)
     const tern_run *run;
     assert_true(turns < 500);
     while ((run = next_run()) != NULL) {
-      assert_true(++runs < 500);
+      runs++;
+      assert_true(runs < 500);
       report(run, 0, ENETUNREACH);
     }
     tern_time deadline = tern_endpoint_deadline(pair.endpoint[PAIR_CLIENT]);
@@ -254,7 +255,7 @@ static void test_lasting_error(void **state)
     pair.now = deadline < end ? deadline : end;
     assert_int_equal(tern_endpoint_timeout(pair.endpoint[PAIR_CLIENT], pair.now), TERN_OK);
   }
-  assert_true(runs >= 2);
+  assert_in_range(runs, 2, 80); /* a few per PTO */
   /* and when it is over, the transfer goes on */
   assert_true(pair_run_until(&pair, pair_are_streams_closed));
   assert_int_equal(pair_peer_of(&pair, stream)->received, 100000);

@@ -270,8 +270,8 @@ static void test_no_negotiation(void **state)
   assert_int_equal(pair.sent_count[PAIR_SERVER], 1);
 }
 
-static size_t make_negotiation(uint8_t *out, const struct tern_cid *dcid, const struct tern_cid *scid,
-                               uint32_t version)
+static size_t make_negotiation(uint8_t *out, const struct tern_cid *dcid,
+                               const struct tern_cid *scid, uint32_t version)
 {
   struct tern_writer writer = tern_writer_of(out, PAIR_DATAGRAM_MAX);
   struct tern_version_negotiation_args args = {.dcid = tern_cid_slice(dcid),
@@ -351,8 +351,8 @@ static size_t make_retry(uint8_t *out, const tern_conn *conn, const struct retry
   tern_write_slice(&writer, tern_cid_slice(&scid));
   tern_write_slice(&writer, how->token);
   size_t len = tern_writer_len(&writer);
-  assert_true(tern_retry_tag(TERN_VERSION_1, &conn->original_dcid, tern_slice_of(out, len),
-                             out + len));
+  assert_true(
+      tern_retry_tag(TERN_VERSION_1, &conn->original_dcid, tern_slice_of(out, len), out + len));
   out[len] ^= how->has_bad_tag;
   return len + TERN_RETRY_TAG_BYTES;
 }
@@ -424,7 +424,9 @@ static void test_client_ignores_bad_retry(void **state)
   struct retry_case cases[] = {
       {retry_scid, {retry_token, sizeof retry_token}, true}, /* [rfc9001-5.8] */
       {retry_scid, {retry_token, 0}, false},                 /* [rfc9000-17.2.5.2] no token */
-      {{0}, {retry_token, sizeof retry_token}, false}, /* the client's own choice [rfc9000-17.2.5.1] */
+      {{0},
+       {retry_token, sizeof retry_token},
+       false}, /* the client's own choice [rfc9000-17.2.5.1] */
   };
 
   (void)state;

@@ -81,7 +81,8 @@ static void test_four_kinds(void **state)
         struct pair_stream *peer = pair_peer_of(&pair, stream);
         assert_got(peer, 3000 + 100 * stream->id);
         assert_int_equal(stream->acked_to, peer->received);
-        assert_int_equal(stream->closed_count, uni); /* a bidirectional one waits for the other half */
+        assert_int_equal(stream->closed_count,
+                         uni); /* a bidirectional one waits for the other half */
         assert_int_equal(peer->closed_count, uni);
         if (uni == 0)
           pair_send_all(peer, 5000);
@@ -138,9 +139,9 @@ static void fill_pattern(uint8_t *out, uint64_t offset, size_t len)
 struct counted_source {
   unsigned released;
   unsigned calls;
-  size_t iov_max;       /* most pieces in one call */
-  uint64_t shift;       /* stream offset of the source's first byte */
-  uint64_t fail_from;   /* fills at or above this fail */
+  size_t iov_max;     /* most pieces in one call */
+  uint64_t shift;     /* stream offset of the source's first byte */
+  uint64_t fail_from; /* fills at or above this fail */
 };
 
 static bool fill_counted(void *arg, uint64_t offset, const tern_iov *iov, size_t count)
@@ -185,8 +186,8 @@ static void test_mixed_writes(void **state)
     assert_int_equal(pair_write(stream, offset, len), len);
     offset += len;
     fill_pattern(refs[i], offset, len);
-    assert_int_equal(tern_stream_write_ref(stream->stream, tern_slice_of(refs[i], len), count_release,
-                                           &released[i]),
+    assert_int_equal(tern_stream_write_ref(stream->stream, tern_slice_of(refs[i], len),
+                                           count_release, &released[i]),
                      TERN_OK);
     offset += len;
     sources[i] = (struct counted_source){.shift = offset, .fail_from = UINT64_MAX};
@@ -304,10 +305,11 @@ struct failing_case {
 static void test_source_fails(void **state)
 {
   static const struct failing_case cases[] = {
-      {0, 100, 0, 0, false},           {10, 20, 0, 10, false},        {10, 20, 0, 0, true},
-      {10, 20, 0, 10, true},           {500, 50000, 20000, 0, false}, {500, 50000, 20000, 400, true},
-      {5000, 100, 0, 5000, true},      {0, 1, 0, 1, true},            {0, 200000, 150000, 10, false},
-      {100000, 1000, 0, 100000, true},
+      {0, 100, 0, 0, false},          {10, 20, 0, 10, false},
+      {10, 20, 0, 0, true},           {10, 20, 0, 10, true},
+      {500, 50000, 20000, 0, false},  {500, 50000, 20000, 400, true},
+      {5000, 100, 0, 5000, true},     {0, 1, 0, 1, true},
+      {0, 200000, 150000, 10, false}, {100000, 1000, 0, 100000, true},
   };
 
   (void)state;
@@ -380,7 +382,8 @@ static void test_backpressure(void **state)
   offset = pair_write(stream, 0, 200000);
   assert_int_equal(offset, 16384);
   assert_int_equal(tern_stream_get_room(stream->stream), 0);
-  assert_int_equal(tern_stream_write(stream->stream, tern_slice_of(&byte, 1), &taken), TERN_BLOCKED);
+  assert_int_equal(tern_stream_write(stream->stream, tern_slice_of(&byte, 1), &taken),
+                   TERN_BLOCKED);
   assert_int_equal(taken, 0);
   assert_int_equal(stream->writable_count, 0);
   assert_true(pair_run_until(&pair, pair_are_streams_closed));
@@ -632,24 +635,15 @@ int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-      CASE(test_four_kinds),
-      CASE(test_early_open),
-      CASE(test_empty_stream),
-      CASE(test_mixed_writes),
-      CASE(test_source_spans_packets),
-      CASE(test_empty_writes),
-      CASE(test_release_once),
-      CASE(test_source_fails),
-      CASE(test_backpressure),
-      CASE(test_no_writable_without_blocked),
-      CASE(test_peek_and_consume),
-      CASE(test_released_stream),
-      CASE(test_windows_hold),
-      CASE(test_windows_tune),
-      CASE(test_streams_beyond_limit),
-      CASE(test_stream_queue_is_bounded),
-      CASE(test_reset_while_queued),
-      CASE(test_transfer_with_loss),
+      CASE(test_four_kinds),           CASE(test_early_open),
+      CASE(test_empty_stream),         CASE(test_mixed_writes),
+      CASE(test_source_spans_packets), CASE(test_empty_writes),
+      CASE(test_release_once),         CASE(test_source_fails),
+      CASE(test_backpressure),         CASE(test_no_writable_without_blocked),
+      CASE(test_peek_and_consume),     CASE(test_released_stream),
+      CASE(test_windows_hold),         CASE(test_windows_tune),
+      CASE(test_streams_beyond_limit), CASE(test_stream_queue_is_bounded),
+      CASE(test_reset_while_queued),   CASE(test_transfer_with_loss),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

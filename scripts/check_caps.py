@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The caps of include/tern/config.h: the table docs/caps.md, and the proof that each is guarded.
+
+    scripts/check_caps.py            checks that docs/caps.md is what config.h says, and that every cap has
+                                     a guarding test that exists
+    scripts/check_caps.py --write    writes docs/caps.md
+    scripts/check_caps.py --lift [NAME...]
+                                     slow: for each cap builds the guarding test as it is (it must pass) and
+                                     with the cap lifted (it must fail), in build/caps
+
+A guard writes the cap's figure out instead of its name, so that it notices when the cap is another.
+"""
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import tree
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG = ROOT / "include/tern/config.h"
+TABLE = ROOT / "docs/caps.md"
+BUILD = ROOT / "build/caps"
+
+# cap: (folder and module of the guard, its test function, the value to lift the cap to)
+GUARDS = {
+    "AMPLIFICATION": ("hostile/strangers", "test_P8_amplification", 1000),
+    "CRYPTO_BUFFER_EARLY": ("hostile/handshake", "test_P5_crypto_early_bound", 12000),
+    "CRYPTO_BUFFER": ("hostile/handshake", "test_P5_crypto_late_bound", 200000),
+    "CRYPTO_TOTAL_EARLY": ("hostile/handshake", "test_P6_long_client_hello", 60000),
+    "CRYPTO_TOTAL": ("hostile/handshake", "test_P6_endless_crypto", 1 << 30),
+    "SENT_SPAN": ("hostile/acks", "test_T6_ack_only_packets", 1 << 30),
+    "PACKETS_BEFORE_KEYS": ("hostile/strangers", "test_P13_packets_before_keys", 200),
+    "ACK_RANGES": ("hostile/floods", "test_T20_ack_ranges_bound", 400),
+    "STREAM_GAPS": ("hostile/streams", "test_T8_gaps_bound", 4096),
+    "PATH_RESPONSES": ("hostile/floods", "test_T1_path_challenges", 64),
+    "ROUTES": ("hostile/caps", "test_routes", 16),
+    "ACTIVE_CIDS": ("hostile/ids", "test_T2_active_ids_bound", 8),
+    "RETIRING_CIDS": ("hostile/ids", "test_T2_retire_without_acks", 60),
+    "GLITCH_BURST": ("hostile/floods", "test_T14_burst_bound", 1 << 20),
+    "GLITCH_RATE": ("hostile/floods", "test_T14_rate_bound", 1 << 20),
+    "H3_GLITCH_BURST": ("hostile/h3_caps", "test_glitch_burst", 1 << 20),
+    "H3_GLITCH_RATE": ("hostile/h3_caps", "test_glitch_rate", 1 << 20),
+    "FIELD_SECTION": ("hostile/h3_caps", "test_field_section", 1 << 20),
+    "FIELD_NAME": ("hostile/h3_caps", "test_field_name", 4096),
+    "FIELD_VALUE": ("hostile/h3_caps", "test_field_value", 1 << 20),
+    "QPACK_BLOCKED_BYTES": ("hostile/h3_caps", "test_qpack_blocked_bytes", 1 << 30),
+    "H3_SETTINGS": ("hostile/h3_caps", "test_h3_settings", 4096),
+    "DATAGRAM_QUEUE": ("hostile/floods", "test_T26_datagram_queue_bound", 4096),
+    "STREAMS_QUEUED": ("hostile/caps", "test_streams_queued", 1 << 20),
+    "HALF_OPEN_BYTES": ("hostile/caps", "test_half_open_bytes", 1 << 40),
+    "CONN_OVERHEAD": ("hostile/caps", "test_conn_overhead", 1 << 30),
+}
+
+DEFINE = re.compile(
+    r"#ifndef (TERN_CAP_\w+)\n#define \1\s+(?:\\\n\s*)?(\S+)\s*/\*(.*?)\*/\s*\n#endif", re.S)
+
+
+def caps():
+    """(name without prefix, value, unit, outcome, source), in the order of config.h."""
+    rows = []
+    for name, value, comment in DEFINE.findall(CONFIG.read_text()):
+        words = " ".join(comment.replace("\\\n", " ").split())
+        parts = [part.strip() for part in words.split("|")]
+        if len(parts) != 3:
+            raise SystemExit(f"{name}: its comment is not 'unit | when reached | source'")
+        rows.append((name.removeprefix("TERN_CAP_"), value, *parts))
+    return rows
+
+
+def thousands(value):
+    return f"{int(value, 0):,}"
+
+
+def table(rows):
+    lines = [
+        "# Caps",
+        "",
+        "Every bound on what a peer can make grow. Made by `scripts/check_caps.py --write` from",
+        "`include/tern/config.h`: do not edit. `scripts/check_caps.py --lift` rebuilds each guarding test with",
+        "its cap lifted, and shows that it then fails.",
+        "",
+        "| cap `TERN_CAP_` | value | of what | when it is reached | source | guard |",
+        "|---|---:|---|---|---|---|",
+    ]
+    for name, value, unit, outcome, source in rows:
+        module, test, _ = GUARDS.get(name, ("", "none", 0))
+        guard = f"`test/{module.replace('/', '/test_')}.c` `{test}`" if module else test
+        lines.append(f"| `{name}` | {thousands(value)} | {unit} | {outcome} | {source} | {guard} |")
+    return "\n".join(lines) + "\n"
+
+
+def source_of(module):
+    folder, name = module.split("/")
+    return ROOT / "test" / folder / f"test_{name}.c"
+
+
+def problems_of(rows, text):
+    problems = []
+    for name, *_ in rows:
+        if name not in GUARDS:
+            problems.append(f"TERN_CAP_{name}: no guarding test")
+            continue
+        module, test, _ = GUARDS[name]
+        path = source_of(module)
+        if not path.exists() or f"cmocka_unit_test({test})" not in path.read_text():
+            problems.append(f"TERN_CAP_{name}: no {test} in {path.relative_to(ROOT)}")
+    for name in GUARDS.keys() - {row[0] for row in rows}:
+        problems.append(f"TERN_CAP_{name}: guarded, but not in config.h")
+    if not TABLE.exists() or TABLE.read_text() != text:
+        problems.append("docs/caps.md is not what config.h says: scripts/check_caps.py --write")
+    return problems
+
+
+def run(command, log):
+    with open(log, "w") as out:
+        return subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, cwd=ROOT, check=False).returncode
+
+
+def build(folder, targets, flags):
+    """False if it could not be built."""
+    log = BUILD / f"{folder.name}.log"
+    configure = ["cmake", "-S", str(ROOT), "-B", str(folder), "-G", "Ninja", "-DTERN_LIBS=OFF", "-DTERN_TOOLS=OFF",
+                 "-DTERN_EXAMPLES=OFF", "-DTERN_BENCH=OFF", f"-DCMAKE_C_FLAGS={flags}", "-DCMAKE_BUILD_TYPE=Debug"]
+    return run(configure, log) == 0 and run(["cmake", "--build", str(folder), "--target", *targets], log) == 0
+
+
+def passes(folder, module, test):
+    """Whether the test is among those that pass; the filter runs it alone."""
+    program = folder / "test" / ("test_" + module.replace("/", "_"))
+    log = BUILD / f"{folder.name}-{test}.log"
+    try:
+        result = subprocess.run([str(program)], capture_output=True, text=True, cwd=ROOT, timeout=120, check=False)
+        text = result.stdout + result.stderr
+    except subprocess.TimeoutExpired:
+        text = "timeout"
+    log.write_text(text)
+    return re.search(rf"\[ +OK +\] {test}\b", text) is not None
+
+
+def lift(rows, names):
+    BUILD.mkdir(parents=True, exist_ok=True)
+    guarded = [row[0] for row in rows if row[0] in GUARDS and (not names or row[0] in names)]
+    targets = sorted({"test_" + GUARDS[name][0].replace("/", "_") for name in guarded})
+    if not build(BUILD / "plain", targets, ""):
+        raise SystemExit("the plain tests could not be built: build/caps/plain.log")
+    shown = 0
+    for name in guarded:
+        module, test, value = GUARDS[name]
+        target = "test_" + module.replace("/", "_")
+        before = passes(BUILD / "plain", module, test)
+        is_built = build(BUILD / "lifted", [target], f"-DTERN_CAP_{name}={value}")
+        after = is_built and passes(BUILD / "lifted", module, test)
+        is_shown = before and is_built and not after
+        shown += is_shown
+        words = "guarded" if is_shown else "does not build" if not is_built else \
+            "guard FAILS as it is" if not before else "guard does NOT notice"
+        print(f"TERN_CAP_{name:<20} {value:>14}  {words}", flush=True)
+    print(f"{len(guarded)} caps, {shown} guarded, {len(guarded) - shown} unguarded")
+    return shown == len(guarded)
+
+
+def main():
+    rows = caps()
+    if rows == [] or len(rows) != CONFIG.read_text().count("#define TERN_CAP_"):
+        raise SystemExit("config.h: not every TERN_CAP_ could be read")
+    text = table(rows)
+    if "--lift" in sys.argv:
+        sys.exit(0 if lift(rows, [arg.removeprefix("TERN_CAP_") for arg in sys.argv[1:] if arg != "--lift"]) else 1)
+    if "--write" in sys.argv:
+        TABLE.write_text(text)
+    guarded = sum(1 for row in rows if row[0] in GUARDS)
+    tree.finish("caps", problems_of(rows, text),
+                f"{len(rows)} caps, {guarded} guarded, {len(rows) - guarded} unguarded")
+
+
+main()
