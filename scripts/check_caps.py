@@ -6,14 +6,19 @@
                                      a guarding test that exists
     scripts/check_caps.py --write    writes docs/caps.md
     scripts/check_caps.py --lift [NAME...]
-                                     slow: for each cap builds the guarding test as it is (it must pass) and
-                                     with the cap lifted (it must fail), in build/caps
+                                     minutes: builds the guards in build/caps, and for each cap the same
+                                     with it lifted: the guard must pass, then fail. Only files whose
+                                     preprocessed text changes are compiled again.
 
 A guard writes the cap's figure out instead of its name, so that it notices when the cap is another.
 """
+import hashlib
+import json
 import re
+import shlex
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import tree
@@ -113,50 +118,107 @@ def problems_of(rows, text):
     return problems
 
 
-def run(command, log):
-    with open(log, "w") as out:
-        return subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, cwd=ROOT, check=False).returncode
+def run(command):
+    return subprocess.run(command, capture_output=True, text=True, cwd=BUILD, check=False)
 
 
-def build(folder, targets, flags):
-    """False if it could not be built."""
-    log = BUILD / f"{folder.name}.log"
-    configure = ["cmake", "-S", str(ROOT), "-B", str(folder), "-G", "Ninja", "-DTERN_LIBS=OFF", "-DTERN_TOOLS=OFF",
-                 "-DTERN_EXAMPLES=OFF", "-DTERN_BENCH=OFF", f"-DCMAKE_C_FLAGS={flags}", "-DCMAKE_BUILD_TYPE=Debug"]
-    return run(configure, log) == 0 and run(["cmake", "--build", str(folder), "--target", *targets], log) == 0
+def must(command):
+    result = run(command)
+    if result.returncode != 0:
+        raise SystemExit(f"{shlex.join(command)}\n{result.stdout}{result.stderr}")
+    return result.stdout
 
 
-def passes(folder, module, test):
-    """Whether the test is among those that pass; the filter runs it alone."""
-    program = folder / "test" / ("test_" + module.replace("/", "_"))
-    log = BUILD / f"{folder.name}-{test}.log"
+class Plain:
+    """The tests as they are, in build/caps, and how each of their files was compiled."""
+
+    def __init__(self, targets):
+        BUILD.mkdir(parents=True, exist_ok=True)
+        must(["cmake", "-S", str(ROOT), "-B", str(BUILD), "-G", "Ninja", "-DTERN_LIBS=OFF", "-DTERN_TOOLS=OFF",
+              "-DTERN_EXAMPLES=OFF", "-DTERN_BENCH=OFF", "-DCMAKE_BUILD_TYPE=Debug"])
+        must(["cmake", "--build", str(BUILD), "--target", *targets])
+        self.files = []  # (source, compiler and flags without -c and -o, object)
+        for entry in json.loads((BUILD / "compile_commands.json").read_text()):
+            words = shlex.split(entry["command"])
+            at = words.index("-o")
+            source = Path(entry["file"])
+            if source.is_relative_to(ROOT / "src") or source.is_relative_to(ROOT / "test"):
+                self.files.append((source, words[:at] + words[at + 4:], words[at + 1]))
+        self.texts = {}
+
+    def needs(self, module):
+        """The files that can be linked into the guard's program."""
+        path = source_of(module)
+        return [file for file in self.files if file[0] == path or "test_" not in file[0].name]
+
+    def changed(self, module, flag):
+        """Those whose text is another with `flag`."""
+        files = self.needs(module)
+        with ThreadPoolExecutor() as pool:
+            lifted = list(pool.map(lambda file: preprocess(file, [flag]), files))
+            for file, text in zip(files, pool.map(lambda file: self.texts.get(file[0]) or preprocess(file, []), files)):
+                self.texts[file[0]] = text
+        return [file for file, text in zip(files, lifted) if text != self.texts[file[0]]]
+
+
+def preprocess(file, flags):
+    source, words, _ = file
+    return hashlib.sha256(must([*words, *flags, "-E", "-P", str(source)]).encode()).hexdigest()
+
+
+def compile_lifted(file, flag):
+    """A warning is no matter here: bounds of arrays may become what they are not meant to be."""
+    source, words, obj = file
+    out = BUILD / "lifted" / obj.replace("/", "_")
+    out.parent.mkdir(exist_ok=True)
+    must([*words, flag, "-w", "-c", str(source), "-o", str(out)])
+    return obj, str(out)
+
+
+def link_lifted(target, objects):
+    """The program's own link command, with the objects that changed in front of the libraries."""
+    last = must(["ninja", "-t", "commands", f"test/{target}"]).strip().split("\n")[-1]
+    words = shlex.split(last.split("&&")[1])
+    replaced = {obj: path for obj, path in objects}
+    own = [words.index(word) for word in words if word.endswith(".c.o")]
+    at = own[-1] + 1
+    words = [replaced.pop(word, word) for word in words[:at]] + list(replaced.values()) + words[at:]
+    program = BUILD / "lifted" / target
+    words[words.index("-o") + 1] = str(program)
+    must(words)
+    return program
+
+
+def passes(program, test):
+    """Whether the test is among those that pass."""
     try:
         result = subprocess.run([str(program)], capture_output=True, text=True, cwd=ROOT, timeout=120, check=False)
-        text = result.stdout + result.stderr
+        return re.search(rf"\[ +OK +\] {test}\b", result.stdout + result.stderr) is not None
     except subprocess.TimeoutExpired:
-        text = "timeout"
-    log.write_text(text)
-    return re.search(rf"\[ +OK +\] {test}\b", text) is not None
+        return False
+
+
+def judge(plain, name):
+    module, test, value = GUARDS[name]
+    target = "test_" + module.replace("/", "_")
+    flag = f"-DTERN_CAP_{name}={value}"
+    if not passes(BUILD / "test" / target, test):
+        return "the guard fails as it is"
+    with ThreadPoolExecutor() as pool:
+        objects = list(pool.map(lambda file: compile_lifted(file, flag), plain.changed(module, flag)))
+    if not objects:
+        return "nothing depends on it"
+    return "the guard does not notice" if passes(link_lifted(target, objects), test) else "guarded"
 
 
 def lift(rows, names):
-    BUILD.mkdir(parents=True, exist_ok=True)
     guarded = [row[0] for row in rows if row[0] in GUARDS and (not names or row[0] in names)]
-    targets = sorted({"test_" + GUARDS[name][0].replace("/", "_") for name in guarded})
-    if not build(BUILD / "plain", targets, ""):
-        raise SystemExit("the plain tests could not be built: build/caps/plain.log")
+    plain = Plain(sorted({"test_" + GUARDS[name][0].replace("/", "_") for name in guarded}))
     shown = 0
     for name in guarded:
-        module, test, value = GUARDS[name]
-        target = "test_" + module.replace("/", "_")
-        before = passes(BUILD / "plain", module, test)
-        is_built = build(BUILD / "lifted", [target], f"-DTERN_CAP_{name}={value}")
-        after = is_built and passes(BUILD / "lifted", module, test)
-        is_shown = before and is_built and not after
-        shown += is_shown
-        words = "guarded" if is_shown else "does not build" if not is_built else \
-            "guard FAILS as it is" if not before else "guard does NOT notice"
-        print(f"TERN_CAP_{name:<20} {value:>14}  {words}", flush=True)
+        verdict = judge(plain, name)
+        shown += verdict == "guarded"
+        print(f"TERN_CAP_{name:<20} {GUARDS[name][2]:>14}  {verdict}", flush=True)
     print(f"{len(guarded)} caps, {shown} guarded, {len(guarded) - shown} unguarded")
     return shown == len(guarded)
 

@@ -101,11 +101,18 @@ static void take_id(tern_conn *conn, uint8_t route_index)
 static void switch_to(tern_conn *conn, uint8_t route_index, const char *why)
 {
   struct tern_route *route = conn->path.routes[route_index];
+  uint8_t left = conn->path.active;
 
   take_id(conn, route_index);
   conn->path.active = route_index;
-  if (!route->is_address_validated)
-    tern_route_start_validation(route, tern_conn_pto_ns(conn), conn->endpoint->now);
+  if (!route->is_address_validated) {
+    uint64_t pto_ns = tern_conn_pto_ns(conn);
+    tern_route_start_validation(route, pto_ns, conn->endpoint->now);
+    /* [rfc9000-9.3.3] MUST: if somebody only copied the packet, the peer answers on the old path. */
+    if (conn->path.routes[left]->is_address_validated &&
+        tern_cid_remote_find(&conn->path.remote_ids, left) != NULL)
+      tern_route_start_validation(conn->path.routes[left], pto_ns, conn->endpoint->now);
+  }
   tern_conn_make_due(conn);
   TERN_EVENT(&conn->endpoint->events, conn->id, route_state, .state = why, .local = route->local,
              .remote = route->remote);
