@@ -16,6 +16,7 @@ import hashlib
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "include/tern/config.h"
 TABLE = ROOT / "docs/caps.md"
 BUILD = ROOT / "build/caps"
+LIFTED = BUILD / "lifted"
 
 # cap: (folder and module of the guard, its test function, the value to lift the cap to)
 GUARDS = {
@@ -142,7 +144,8 @@ class Plain:
             words = shlex.split(entry["command"])
             at = words.index("-o")
             source = Path(entry["file"])
-            if source.is_relative_to(ROOT / "src") or source.is_relative_to(ROOT / "test"):
+            is_ours = source.is_relative_to(ROOT / "src") or source.is_relative_to(ROOT / "test")
+            if is_ours and "fuzz_support" not in words[at + 1]:
                 self.files.append((source, words[:at] + words[at + 4:], words[at + 1]))
         self.texts = {}
 
@@ -169,21 +172,29 @@ def preprocess(file, flags):
 def compile_lifted(file, flag):
     """A warning is no matter here: bounds of arrays may become what they are not meant to be."""
     source, words, obj = file
-    out = BUILD / "lifted" / obj.replace("/", "_")
-    out.parent.mkdir(exist_ok=True)
+    folder = LIFTED / ("test" if source.name.startswith("test_") else Path(obj).parts[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    out = folder / Path(obj).name
     must([*words, flag, "-w", "-c", str(source), "-o", str(out)])
-    return obj, str(out)
+    return obj, out
 
 
 def link_lifted(target, objects):
-    """The program's own link command, with the objects that changed in front of the libraries."""
+    """The program's own link command, with the objects that changed in the place of the plain ones: its own,
+    and members of copies of the libraries."""
     last = must(["ninja", "-t", "commands", f"test/{target}"]).strip().split("\n")[-1]
     words = shlex.split(last.split("&&")[1])
-    replaced = {obj: path for obj, path in objects}
-    own = [words.index(word) for word in words if word.endswith(".c.o")]
-    at = own[-1] + 1
-    words = [replaced.pop(word, word) for word in words[:at]] + list(replaced.values()) + words[at:]
-    program = BUILD / "lifted" / target
+    replaced = {obj: str(path) for obj, path in objects}
+    words = [replaced.get(word, word) for word in words]
+    for library in ("libtern_core.a", "libtern_test_support.a"):
+        copy = LIFTED / library
+        shutil.copy(BUILD / library, copy)
+        members = must(["ar", "t", str(copy)]).split()
+        own = [str(path) for _, path in objects if path.name in members]
+        if own:
+            must(["ar", "r", str(copy), *own])
+        words = [str(copy) if word == library else word for word in words]
+    program = LIFTED / target
     words[words.index("-o") + 1] = str(program)
     must(words)
     return program
@@ -201,6 +212,8 @@ def passes(program, test):
 def judge(plain, name):
     module, test, value = GUARDS[name]
     target = "test_" + module.replace("/", "_")
+    shutil.rmtree(LIFTED, ignore_errors=True)
+    LIFTED.mkdir()
     flag = f"-DTERN_CAP_{name}={value}"
     if not passes(BUILD / "test" / target, test):
         return "the guard fails as it is"

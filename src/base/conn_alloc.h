@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a layer above the transport (HTTP/3) needs of a connection beyond the public calls, and no
- * application does: its account, an end-of-life hook and one alarm.
+ * application does: its account, its event bus, an end-of-life hook and one alarm.
  * The transport implements these. */
 #ifndef TERN_BASE_CONN_ALLOC_H
 #define TERN_BASE_CONN_ALLOC_H
@@ -13,6 +13,8 @@
 /* The connection's account. Everything taken from it must be back when the cleanup hook returns. */
 struct tern_alloc *tern_conn_alloc(tern_conn *conn);
 
+/* Where the layer shows its events. */
+struct tern_event_bus *tern_conn_events(tern_conn *conn);
 
 /* `cleanup(arg)` runs exactly once, when the memory of the connection and its streams is about to go:
  * after on_closed if there is one, and also when the endpoint is freed without callbacks. It must not

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* An HTTP/3 connection: start, end, and what concerns all its streams. */
 #include "h3/h3_conn.h"
+#include "h3/h3_events.h"
 
 #include "base/conn_alloc.h"
 
@@ -222,6 +223,7 @@ tern_status tern_h3_new_client(tern_h3 **out, tern_conn *conn, const tern_h3_con
 void tern_h3_on_settings(tern_h3 *h3)
 {
   h3->has_settings = true;
+  tern_h3_show_settings(h3, &h3->peer, TERN_H3_PEERS);
   if (tern_qpack_enc_set_peer(&h3->enc, h3->peer.table_bytes, h3->peer.blocked_streams) != TERN_OK)
     tern_h3_fail(h3, TERN_H3_INTERNAL_ERROR, "no memory");
   tern_h3_flush_qpack(h3);

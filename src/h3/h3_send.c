@@ -9,6 +9,7 @@
  * is taken of the application's bytes, so its header never promises what is not there; a frame that
  * overfills the send buffer by a few bytes makes the transport say when there is room again. */
 #include "h3/h3_conn.h"
+#include "h3/h3_events.h"
 #include "wire/varint.h"
 
 /* Copied bytes beyond the transport's room that a DATA frame may have: they wait in the outbox. */
@@ -134,6 +135,7 @@ tern_status tern_h3_send_fields(tern_request *request, const tern_field *fields,
   (void)tern_h3_frame_write(bytes, TERN_H3_FRAME_HEADERS, len);
   memcpy(h3->section.data + start - header, bytes, header);
   h3->stats.fields_wire_sent += len;
+  tern_h3_show_sent(h3, request->id, TERN_H3_FRAME_HEADERS, len);
   return write_bytes(request, h3->section.data + start - header, header + len);
 }
 
@@ -192,6 +194,8 @@ tern_status tern_request_respond(tern_request *request, uint16_t status, const t
   if (is_final && !has_body && expected != TERN_H3_LENGTH_NONE && expected != 0)
     return TERN_INVALID; /* it would be malformed [rfc9114-4.1.2] */
   result = tern_h3_send_fields(request, all, count + 1);
+  if (result == TERN_OK)
+    tern_h3_show_response(request, status, TERN_H3_OURS);
   if (result != TERN_OK || !is_final)
     return result;
   request->body_out.expected = expected;
@@ -274,6 +278,7 @@ tern_status tern_h3_submit(tern_h3 *h3, const tern_submit_args *args, tern_reque
   request->is_told = true;
   request->sending = TERN_H3_SEND_BODY;
   h3->stats.requests_total++;
+  tern_h3_show_request(request, args->fields, args->count, TERN_H3_OURS);
   if (!args->has_body && !head.is_connect)
     finish(request);
   if (out != NULL)
@@ -342,6 +347,7 @@ static tern_status start_data(tern_request *request, uint64_t len)
 static tern_status write_header(tern_request *request, uint64_t len)
 {
   uint8_t header[TERN_H3_FRAME_HEADER_MAX];
+  tern_h3_show_sent(request->h3, request->id, TERN_H3_FRAME_DATA, len);
   return write_bytes(request, header, tern_h3_frame_write(header, TERN_H3_FRAME_DATA, len));
 }
 

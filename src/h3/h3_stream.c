@@ -10,6 +10,7 @@
  * frames are skipped by counting. A message is complete only when the stream ended between two frames
  * and the body has its length; everything else is told as a reset. */
 #include "h3/h3_conn.h"
+#include "h3/h3_events.h"
 
 #include "base/conn_alloc.h"
 
@@ -82,6 +83,8 @@ static void drop_section(tern_request *request)
 void tern_h3_request_free(tern_request *request)
 {
   tern_h3 *h3 = request->h3;
+  if (request->is_told)
+    tern_h3_show_closed(request);
   drop_section(request);
   tern_h3_request_drop_unsent(request);
   tern_list_remove(&request->node);
@@ -159,6 +162,7 @@ static void on_request_fields(tern_request *request, const tern_field *fields, s
   request->receiving = TERN_H3_RECEIVE_BODY;
   request->window_at = tern_conn_get_now(h3->conn);
   request->is_told = true;
+  tern_h3_show_request(request, fields, count, TERN_H3_PEERS);
   if (h3->ops->on_request != NULL)
     h3->ops->on_request(h3, request, fields, count, h3->app);
   else
@@ -180,6 +184,7 @@ static void on_response_fields(tern_request *request, const tern_field *fields, 
   } else {
     tern_h3_add_glitch(request->h3); /* not for ever */
   }
+  tern_h3_show_response(request, head.status, TERN_H3_PEERS);
   if (request->ops->on_response != NULL && !request->h3->is_closed)
     request->ops->on_response(request, head.status, fields, count, request->app);
 }
@@ -337,6 +342,7 @@ static void start_frame(tern_request *request)
 {
   tern_h3 *h3 = request->h3;
   uint64_t type = request->frame.type;
+  tern_h3_show_frame(h3, request->id, &request->frame);
   if (type == TERN_H3_FRAME_HEADERS)
     start_section(request);
   else if (type == TERN_H3_FRAME_DATA)

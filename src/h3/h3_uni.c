@@ -2,6 +2,7 @@
 /* Unidirectional streams [rfc9114-6.2]: our control, encoder and decoder streams, and the peer's. All
  * six are critical: the end of one ends the connection. */
 #include "h3/h3_conn.h"
+#include "h3/h3_events.h"
 #include "wire/varint.h"
 
 /* ---- ours ---------------------------------------------------------------------------------- */
@@ -86,6 +87,7 @@ tern_status tern_h3_open_control(tern_h3 *h3)
   };
   uint64_t grease = h3->config.grease ? tern_conn_get_id(h3->conn) + 1 : 0;
   size_t len = tern_h3_settings_write(bytes, &ours, grease);
+  tern_h3_show_settings(h3, &ours, TERN_H3_OURS);
   if (h3->config.grease) /* [rfc9114-7.2.8] a reserved frame without payload */
     len += tern_h3_frame_write(bytes + len, TERN_H3_GREASE(grease % 1000 + 1), 0);
   tern_status status = open_out(h3, &h3->control_out, TERN_H3_STREAM_CONTROL);

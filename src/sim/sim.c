@@ -88,8 +88,7 @@ static void *grow_array(struct tern_sim *sim, void *array, size_t *capacity, siz
 
 /* ---- nodes ------------------------------------------------------------------------------- */
 
-tern_status tern_sim_add_host(struct tern_sim *sim, const char *name, const tern_addr *addr,
-                              const struct tern_sim_host *host, void *arg,
+tern_status tern_sim_add_host(struct tern_sim *sim, const struct tern_sim_host_args *args,
                               struct tern_sim_node **out)
 {
   if (sim->nodes_count == TERN_SIM_NODES_MAX)
@@ -104,11 +103,11 @@ tern_status tern_sim_add_host(struct tern_sim *sim, const char *name, const tern
   if (node == NULL)
     return TERN_NOMEM;
   node->sim = sim;
-  node->name = name;
-  node->host = host;
-  node->arg = arg;
-  node->addrs[0].inner = *addr;
-  node->addrs[0].outer = *addr;
+  node->name = args->name;
+  node->host = args->host;
+  node->arg = args->arg;
+  node->addrs[0].inner = args->addr;
+  node->addrs[0].outer = args->addr;
   node->addrs_count = 1;
   tern_random_seeded_init(&node->random, tern_sim_next_seed(sim));
   if (tern_heap_insert(&sim->timers, &node->timer, TERN_TIME_NEVER) != TERN_OK) {

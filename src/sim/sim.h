@@ -50,10 +50,16 @@ struct tern_sim_host {
   void (*free)(void *arg); /* with the simulation */
 };
 
-/* `name` (for traces) and `host` must outlive the simulation. */
-TERN_MUST_CHECK tern_status tern_sim_add_host(struct tern_sim *sim, const char *name,
-                                              const tern_addr *addr,
-                                              const struct tern_sim_host *host, void *arg,
+/* `name` (for traces) and `host` must outlive the simulation; `arg` is the calls' first argument. */
+struct tern_sim_host_args {
+  const char *name;
+  tern_addr addr;
+  const struct tern_sim_host *host;
+  void *arg;
+};
+
+TERN_MUST_CHECK tern_status tern_sim_add_host(struct tern_sim *sim,
+                                              const struct tern_sim_host_args *args,
                                               struct tern_sim_node **out);
 
 struct tern_sim_endpoint_args {

@@ -57,7 +57,8 @@ tern_status tern_sim_add_endpoint(struct tern_sim *sim, const struct tern_sim_en
                                   struct tern_sim_node **out, char *why, size_t why_size)
 {
   struct tern_sim_node *node;
-  tern_status status = tern_sim_add_host(sim, args->name, &args->addr, &endpoint_host, NULL, &node);
+  const struct tern_sim_host_args host = {args->name, args->addr, &endpoint_host, NULL};
+  tern_status status = tern_sim_add_host(sim, &host, &node);
   if (status != TERN_OK)
     return status;
   node->arg = node;

@@ -49,13 +49,18 @@ static int refuse_password(char *buffer, int size, int is_writing, void *arg)
 }
 
 /* A blob in memory wins over a file. */
-static BIO *open_pem(tern_slice blob, const char *file)
+struct pem {
+  tern_slice blob;
+  const char *file;
+};
+
+static BIO *open_pem(struct pem pem)
 {
-  if (blob.len > INT_MAX)
+  if (pem.blob.len > INT_MAX)
     return NULL;
-  if (blob.len != 0)
-    return BIO_new_mem_buf(blob.data, (blob_len)blob.len);
-  return BIO_new_file(file, "rb");
+  if (pem.blob.len != 0)
+    return BIO_new_mem_buf(pem.blob.data, (blob_len)pem.blob.len);
+  return BIO_new_file(pem.file, "rb");
 }
 
 /* Reading stops at the end of the file, not at a certificate that cannot be read. */
@@ -102,14 +107,14 @@ static bool load_roots(SSL_CTX *ctx, BIO *bio)
 }
 
 /* Runs `load` over a blob or file. */
-static tern_status load_pem(SSL_CTX *ctx, bool (*load)(SSL_CTX *, BIO *), tern_slice blob,
-                            const char *file, char *why, size_t why_size)
+static tern_status load_pem(SSL_CTX *ctx, bool (*load)(SSL_CTX *, BIO *), struct pem pem, char *why,
+                            size_t why_size)
 {
-  BIO *bio = open_pem(blob, file);
+  BIO *bio = open_pem(pem);
   bool is_ok = bio != NULL && load(ctx, bio);
   BIO_free(bio);
   if (!is_ok)
-    return tern_tls_refuse(why, why_size, blob.len != 0 ? "PEM data in memory" : file);
+    return tern_tls_refuse(why, why_size, pem.blob.len != 0 ? "PEM data in memory" : pem.file);
   ERR_clear_error(); /* the end of a PEM file counts as an error there */
   return TERN_OK;
 }
@@ -117,18 +122,19 @@ static tern_status load_pem(SSL_CTX *ctx, bool (*load)(SSL_CTX *, BIO *), tern_s
 tern_status tern_tls_load_server(SSL_CTX *ctx, const tern_tls_config *config, char *why,
                                  size_t why_size)
 {
-  tern_status status =
-      load_pem(ctx, load_chain, config->cert_pem, config->cert_file, why, why_size);
+  const struct pem chain = {config->cert_pem, config->cert_file};
+  const struct pem key = {config->key_pem, config->key_file};
+  tern_status status = load_pem(ctx, load_chain, chain, why, why_size);
   if (status == TERN_OK)
-    status = load_pem(ctx, load_key, config->key_pem, config->key_file, why, why_size);
+    status = load_pem(ctx, load_key, key, why, why_size);
   return status;
 }
 
 static tern_status load_system_roots(SSL_CTX *ctx, char *why, size_t why_size)
 {
   for (size_t i = 0; tern_tls_root_files[i] != NULL; i++) {
-    if (load_pem(ctx, load_roots, tern_slice_of(NULL, 0), tern_tls_root_files[i], NULL, 0) ==
-        TERN_OK)
+    const struct pem roots = {tern_slice_of(NULL, 0), tern_tls_root_files[i]};
+    if (load_pem(ctx, load_roots, roots, NULL, 0) == TERN_OK)
       return TERN_OK;
   }
   tern_tls_explain(why, why_size,
@@ -147,7 +153,8 @@ tern_status tern_tls_load_client(SSL_CTX *ctx, const tern_tls_config *config, ch
   SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
   if (config->ca_pem.len == 0 && config->ca_file == NULL)
     return load_system_roots(ctx, why, why_size);
-  return load_pem(ctx, load_roots, config->ca_pem, config->ca_file, why, why_size);
+  const struct pem roots = {config->ca_pem, config->ca_file};
+  return load_pem(ctx, load_roots, roots, why, why_size);
 }
 
 /* [rfc6066-3] SNI has no trailing dot, and certificates have none. False: too long. */

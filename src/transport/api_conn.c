@@ -26,6 +26,11 @@ struct tern_alloc *tern_conn_alloc(tern_conn *conn)
   return &conn->alloc;
 }
 
+struct tern_event_bus *tern_conn_events(tern_conn *conn)
+{
+  return &conn->endpoint->events;
+}
+
 void tern_conn_set_cleanup(tern_conn *conn, void (*cleanup)(void *arg), void *arg)
 {
   conn->layer.cleanup = cleanup;

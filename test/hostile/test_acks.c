@@ -213,7 +213,8 @@ static void test_T19_ecn_counts(void **state)
         counts = (struct tern_ecn_counts){.ect0 = 5000 - acks};
       if (kind == 3)
         counts = (struct tern_ecn_counts){TERN_VARINT_MAX, TERN_VARINT_MAX, TERN_VARINT_MAX};
-      tern_frame_write_ack(writer, received->ranges, received->count, 0, kind == 4 ? NULL : &counts);
+      tern_frame_write_ack(writer, received->ranges, received->count, 0,
+                           kind == 4 ? NULL : &counts);
       hostile_send(peer, TERN_PACKET_APP);
       hostile_rig_advance(&rig, 20 * TERN_MS);
       acks++;

@@ -84,9 +84,8 @@ static void test_routes(void **state)
   for (uint16_t i = 0; i < 40; i++) {
     tern_addr spoofed = hostile_addr(50, (uint16_t)(1000 + i));
     tern_frame_write_ping(hostile_frames(peer));
-    struct hostile_packet packet = {.type = TERN_PACKET_APP,
-                                    .payload = {peer->payload, 1},
-                                    .pad_to = i % 2 == 0 ? 0 : 1200};
+    struct hostile_packet packet = {
+        .type = TERN_PACKET_APP, .payload = {peer->payload, 1}, .pad_to = i % 2 == 0 ? 0 : 1200};
     size_t len = hostile_seal(peer, &packet, bytes, sizeof bytes);
     hostile_rig_inject(&rig, &spoofed, tern_slice_of(bytes, len));
     hostile_rig_advance(&rig, 20 * TERN_MS);

@@ -145,9 +145,8 @@ static void download_with_errors(int error, unsigned percent, uint64_t seed)
 static void test_T25_socket_errors(void **state)
 {
   (void)state;
-  static const int errors[] = {EAGAIN,    ENOBUFS,      EINTR,       EMSGSIZE, ECONNREFUSED,
-                               EPERM,     ENETUNREACH,  EHOSTUNREACH, EIO,     EINVAL,
-                               EWOULDBLOCK};
+  static const int errors[] = {EAGAIN,      ENOBUFS,      EINTR, EMSGSIZE, ECONNREFUSED, EPERM,
+                               ENETUNREACH, EHOSTUNREACH, EIO,   EINVAL,   EWOULDBLOCK};
 
   for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
     for (uint64_t seed = 1; seed <= 6; seed++)
@@ -221,8 +220,8 @@ static void test_T23_clock_jumps(void **state)
 static void test_T23_clock_leaps(void **state)
 {
   (void)state;
-  static const tern_time leaps[] = {TERN_SECOND * 3600, TERN_SECOND * 1000000000,
-                                    UINT64_C(1) << 62, UINT64_C(1) << 63};
+  static const tern_time leaps[] = {TERN_SECOND * 3600, TERN_SECOND * 1000000000, UINT64_C(1) << 62,
+                                    UINT64_C(1) << 63};
 
   for (size_t i = 0; i < sizeof leaps / sizeof leaps[0]; i++) {
     prepare();

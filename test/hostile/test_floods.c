@@ -10,7 +10,7 @@ struct flood {
   const char *name;
   uint8_t bytes[40];
   size_t len;
-  bool from_server; /* the peer is one */
+  bool from_server;  /* the peer is one */
   size_t counter_at; /* not 0: a 4-byte varint that grows by one each time */
 };
 
@@ -32,7 +32,10 @@ static const struct flood floods[] = {
     {.name = "MAX_DATA, the same", .bytes = {0x10, 0x00}, .len = 2},
     {.name = "MAX_DATA + 1", .bytes = {0x10, 0x9f, 0, 0, 0}, .len = 5, .counter_at = 1},
     {.name = "MAX_STREAM_DATA, the same", .bytes = {0x11, 0x00, 0x00}, .len = 3},
-    {.name = "MAX_STREAM_DATA + 1", .bytes = {0x11, 0x00, 0x9f, 0, 0, 0}, .len = 6, .counter_at = 2},
+    {.name = "MAX_STREAM_DATA + 1",
+     .bytes = {0x11, 0x00, 0x9f, 0, 0, 0},
+     .len = 6,
+     .counter_at = 2},
     {.name = "MAX_STREAMS, the same", .bytes = {0x12, 0x00}, .len = 2},
     {.name = "DATA_BLOCKED", .bytes = {0x14, 0x00}, .len = 2},
     {.name = "STREAM_DATA_BLOCKED", .bytes = {0x15, 0x00, 0x00}, .len = 3},
@@ -241,7 +244,8 @@ static void test_T21_closing_chatter(void **state)
   tern_conn_close(rig.app.conn, 5, "done");
   hostile_rig_turn(&rig);
   uint64_t before = peer->datagrams;
-  struct hostile_packet packet = {.type = TERN_PACKET_APP, .payload = {(const uint8_t *)"\1\0\0", 3}};
+  struct hostile_packet packet = {.type = TERN_PACKET_APP,
+                                  .payload = {(const uint8_t *)"\1\0\0", 3}};
   size_t len = hostile_seal(peer, &packet, bytes, sizeof bytes);
   for (int i = 0; i < 100000; i++) {
     hostile_deliver(peer, tern_slice_of(bytes, len));

@@ -169,9 +169,9 @@ static void test_h3_settings(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_glitch_burst),        cmocka_unit_test(test_glitch_rate),
-      cmocka_unit_test(test_field_section),       cmocka_unit_test(test_field_name),
-      cmocka_unit_test(test_field_value),         cmocka_unit_test(test_qpack_blocked_bytes),
+      cmocka_unit_test(test_glitch_burst),  cmocka_unit_test(test_glitch_rate),
+      cmocka_unit_test(test_field_section), cmocka_unit_test(test_field_name),
+      cmocka_unit_test(test_field_value),   cmocka_unit_test(test_qpack_blocked_bytes),
       cmocka_unit_test(test_h3_settings),
   };
 

@@ -41,8 +41,8 @@ static void crypto_at(uint64_t offset, size_t len)
   uint64_t received = rig.oracle.bytes_in;
   send_crypto(peer, TERN_PACKET_INITIAL, offset, len);
   conn = hostile_find_conn(&rig, peer);
-  assert_true(conn == NULL || conn->alloc.used_bytes <=
-                                  heap + 2 * (rig.oracle.bytes_in - received) + 4096);
+  assert_true(conn == NULL ||
+              conn->alloc.used_bytes <= heap + 2 * (rig.oracle.bytes_in - received) + 4096);
   if (offset + len > TERN_VARINT_MAX)
     assert_closed(peer, TERN_QUIC_FRAME_ENCODING_ERROR);
   else if (offset + len > CRYPTO_TOTAL_EARLY)
@@ -145,7 +145,10 @@ static void test_P6_endless_crypto_bytes(void **state)
   while (!peer->is_closed && offset < 400000) {
     struct tern_writer *writer = hostile_frames(peer);
     for (int i = 0; i < 170; i++, offset++) {
-      uint8_t byte = offset % 1000 == 0 ? 4 : offset % 1000 == 2 ? 3 : offset % 1000 == 3 ? 0xe4 : 0;
+      uint8_t byte = offset % 1000 == 0   ? 4
+                     : offset % 1000 == 2 ? 3
+                     : offset % 1000 == 3 ? 0xe4
+                                          : 0;
       hostile_write_crypto(writer, offset, tern_slice_of(&byte, 1));
     }
     hostile_send(peer, TERN_PACKET_APP);

@@ -7,9 +7,8 @@
 
 static void write_new_id(struct tern_writer *writer, uint64_t sequence, uint64_t retire_prior_to)
 {
-  struct tern_new_connection_id_args args = {.sequence = sequence,
-                                             .retire_prior_to = retire_prior_to,
-                                             .cid = {8, {0xc1}}};
+  struct tern_new_connection_id_args args = {
+      .sequence = sequence, .retire_prior_to = retire_prior_to, .cid = {8, {0xc1}}};
 
   for (int i = 0; i < 7; i++)
     args.cid.bytes[1 + i] = (uint8_t)(sequence >> (8 * i));

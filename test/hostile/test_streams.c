@@ -47,7 +47,8 @@ static void test_T8_gaps(void **state)
   }
   struct tern_stream *stream = get_stream(peer, 0);
   assert_int_equal(stream->recv.runs_count, TERN_CAP_STREAM_GAPS);
-  assert_true(get_conn(peer)->alloc.used_bytes - heap < stream->recv.held_bytes * 3 / 2 + 32768 + 8192);
+  assert_true(get_conn(peer)->alloc.used_bytes - heap <
+              stream->recv.held_bytes * 3 / 2 + 32768 + 8192);
   assert_true(spent[1] <= 3 * spent[0] + CLOCKS_PER_SEC / 100);
   assert_alive(peer);
   end();
@@ -153,9 +154,9 @@ static void test_T11_stream_flow_control(void **state)
     uint64_t offset;
     size_t len;
     bool is_legal;
-  } cases[] = {{2047, 1, true},  {2048, 1, false},      {2047, 2, false},
-               {2048, 0, true},  {2049, 0, false},      {0, 2049, false},
-               {0, 2048, true},  {1000000, 10, false},  {TERN_VARINT_MAX - 1, 1, false}};
+  } cases[] = {{2047, 1, true}, {2048, 1, false},     {2047, 2, false},
+               {2048, 0, true}, {2049, 0, false},     {0, 2049, false},
+               {0, 2048, true}, {1000000, 10, false}, {TERN_VARINT_MAX - 1, 1, false}};
 
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     prepare();
@@ -258,8 +259,8 @@ static void write_naming(struct tern_writer *writer, uint8_t type, uint64_t id)
     tern_write_varint(writer, 0);
 }
 
-static const uint8_t naming_types[] = {0x04, 0x05, 0x08, 0x09, 0x0a, 0x0b, 0x0c,
-                                       0x0d, 0x0e, 0x0f, 0x11, 0x15};
+static const uint8_t naming_types[] = {0x04, 0x05, 0x08, 0x09, 0x0a, 0x0b,
+                                       0x0c, 0x0d, 0x0e, 0x0f, 0x11, 0x15};
 
 static void try_stream_id(uint8_t type, uint64_t id, uint64_t code)
 {

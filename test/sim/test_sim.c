@@ -134,15 +134,13 @@ static void make_world(struct world *world, uint64_t seed, const struct tern_sim
 {
   memset(world, 0, sizeof(*world));
   assert_int_equal(tern_sim_new(&world->sim, seed, NULL), TERN_OK);
-  tern_addr addr_a = address(1, 1000);
-  tern_addr addr_b = address(2, 2000);
-  assert_int_equal(
-      tern_sim_add_host(world->sim, "a", &addr_a, &peer_host, &world->a, &world->node_a), TERN_OK);
-  assert_int_equal(
-      tern_sim_add_host(world->sim, "b", &addr_b, &peer_host, &world->b, &world->node_b), TERN_OK);
+  struct tern_sim_host_args args_a = {"a", address(1, 1000), &peer_host, &world->a};
+  struct tern_sim_host_args args_b = {"b", address(2, 2000), &peer_host, &world->b};
+  assert_int_equal(tern_sim_add_host(world->sim, &args_a, &world->node_a), TERN_OK);
+  assert_int_equal(tern_sim_add_host(world->sim, &args_b, &world->node_b), TERN_OK);
   assert_int_equal(tern_sim_connect(world->sim, world->node_a, world->node_b, link), TERN_OK);
-  world->a.remote = addr_b;
-  world->b.remote = addr_a;
+  world->a.remote = args_b.addr;
+  world->b.remote = args_a.addr;
   world->a.next = world->b.next = TERN_SIM_START;
 }
 
@@ -603,10 +601,11 @@ static void memory_runs_out(void **state)
     struct tern_sim *sim;
     struct tern_sim_node *node_a;
     struct tern_sim_node *node_b;
-    tern_addr addr_a = address(1, 1);
+    struct tern_sim_host_args args_a = {"a", address(1, 1), &peer_host, &a};
+    struct tern_sim_host_args args_b = {"b", a.remote, &peer_host, &b};
     if (tern_sim_new(&sim, 1, &ops) == TERN_OK &&
-        tern_sim_add_host(sim, "a", &addr_a, &peer_host, &a, &node_a) == TERN_OK &&
-        tern_sim_add_host(sim, "b", &a.remote, &peer_host, &b, &node_b) == TERN_OK &&
+        tern_sim_add_host(sim, &args_a, &node_a) == TERN_OK &&
+        tern_sim_add_host(sim, &args_b, &node_b) == TERN_OK &&
         tern_sim_connect(sim, node_a, node_b, &config) == TERN_OK) {
       tern_sim_run_until(sim, TERN_SIM_START + TERN_SECOND);
       is_done = tern_sim_get_fault(sim) == NULL;

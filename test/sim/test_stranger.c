@@ -93,10 +93,8 @@ static void set_stage(struct stage *stage, uint64_t seed)
   struct tern_sim_endpoint_args args = {"server", address(1), &config, &endpoint_ops, stage};
   assert_int_equal(tern_sim_add_endpoint(stage->sim, &args, &stage->server, why, sizeof(why)),
                    TERN_OK);
-  tern_addr addr = address(2);
-  assert_int_equal(
-      tern_sim_add_host(stage->sim, "stranger", &addr, &stranger_host, stage, &stage->stranger),
-      TERN_OK);
+  struct tern_sim_host_args stranger = {"stranger", address(2), &stranger_host, stage};
+  assert_int_equal(tern_sim_add_host(stage->sim, &stranger, &stage->stranger), TERN_OK);
   assert_int_equal(tern_sim_connect(stage->sim, stage->server, stage->stranger, &wire), TERN_OK);
   stage->own_bytes = get_stats(stage).heap_bytes_now;
 }

@@ -16,6 +16,10 @@
 
 #include "base/alloc.h"
 #include "base/conn_alloc.h"
+#include "event/event.h"
+
+/* What only the test calls, unused when this file is compiled alone. */
+#define FAKE_CALL static inline __attribute__((unused))
 
 #define FAKE_STREAMS_MAX 512
 #define FAKE_REFS_MAX 64
@@ -77,7 +81,7 @@ struct tern_conn {
 
 static const tern_stream_ops fake_no_ops = {.size = sizeof(tern_stream_ops)};
 
-static inline tern_conn *fake_conn_new(bool is_server)
+FAKE_CALL tern_conn *fake_conn_new(bool is_server)
 {
   tern_conn *conn = calloc(1, sizeof(*conn));
   conn->is_server = is_server;
@@ -133,7 +137,7 @@ static inline void fake_stream_free(tern_stream *stream)
   free(stream);
 }
 
-static inline void fake_conn_free(tern_conn *conn)
+FAKE_CALL void fake_conn_free(tern_conn *conn)
 {
   if (conn->cleanup != NULL)
     conn->cleanup(conn->cleanup_arg);
@@ -305,7 +309,7 @@ static inline void fake_settle(tern_conn *conn)
   conn->streams_count = kept;
 }
 
-static inline void fake_advance(tern_conn *conn, tern_time now)
+FAKE_CALL void fake_advance(tern_conn *conn, tern_time now)
 {
   conn->now = now;
   if (conn->alarm_at <= now && !conn->is_closed) {
@@ -336,7 +340,7 @@ static inline size_t fake_take(tern_stream *stream, size_t len)
 }
 
 /* The test as the peer takes everything that left. */
-static inline void fake_drain(tern_conn *conn)
+FAKE_CALL void fake_drain(tern_conn *conn)
 {
   for (size_t i = 0; i < conn->streams_count; i++) {
     tern_stream *stream = conn->streams[i];
@@ -404,7 +408,7 @@ static inline bool fake_pump_once(tern_conn *conn, size_t chunk, uint64_t *seed)
   return has_moved;
 }
 
-static inline void fake_pump(tern_conn *a, tern_conn *b, size_t chunk, uint64_t *seed)
+FAKE_CALL void fake_pump(tern_conn *a, tern_conn *b, size_t chunk, uint64_t *seed)
 {
   size_t idle = 0;
   while (idle < (seed == NULL ? 1u : 20u)) {
@@ -445,6 +449,13 @@ void tern_conn_close(tern_conn *conn, uint64_t code, const char *reason)
   conn->is_closed = true;
   conn->close_code = code;
   (void)snprintf(conn->close_reason, sizeof(conn->close_reason), "%s", reason);
+}
+
+struct tern_event_bus *tern_conn_events(tern_conn *conn)
+{
+  static struct tern_event_bus nobody_listens;
+  (void)conn;
+  return &nobody_listens;
 }
 
 struct tern_alloc *tern_conn_alloc(tern_conn *conn)

@@ -95,9 +95,9 @@ static void on_secret(struct hostile_peer *peer, const struct tern_tls_fact *fac
   if (space->keys == NULL)
     space->keys = tern_keys_new(&peer->rig->peer_alloc);
   TERN_ASSERT(space->keys != NULL);
-  tern_status status =
-      fact->is_tx ? tern_keys_set_tx(space->keys, fact->aead, TERN_VERSION_1, fact->data)
-                  : tern_keys_set_rx(space->keys, fact->aead, TERN_VERSION_1, fact->data);
+  tern_status status = fact->is_tx
+                           ? tern_keys_set_tx(space->keys, fact->aead, TERN_VERSION_1, fact->data)
+                           : tern_keys_set_rx(space->keys, fact->aead, TERN_VERSION_1, fact->data);
   TERN_ASSERT(status == TERN_OK);
 }
 
@@ -107,7 +107,8 @@ static void take_facts(struct hostile_peer *peer)
 
   while (tern_tls_session_next_fact(peer->tls, &fact)) {
     struct hostile_space *space = &peer->spaces[get_space_id(fact.level)];
-    if (fact.kind == TERN_TLS_FACT_CRYPTO && space->crypto_len + fact.data.len <= HOSTILE_CRYPTO_MAX) {
+    if (fact.kind == TERN_TLS_FACT_CRYPTO &&
+        space->crypto_len + fact.data.len <= HOSTILE_CRYPTO_MAX) {
       memcpy(space->crypto + space->crypto_len, fact.data.data, fact.data.len);
       space->crypto_len += fact.data.len;
     } else if (fact.kind == TERN_TLS_FACT_SECRET && fact.level != TERN_LEVEL_EARLY) {
@@ -204,14 +205,14 @@ static size_t write_header(struct hostile_peer *peer, const struct hostile_packe
                                           .key_phase = tern_keys_phase(space->keys) != 0};
     tern_header_write_short(writer, &args);
   } else {
-    struct tern_long_header_args args = {
-        .type = packet->type,
-        .version = packet->version != 0 ? packet->version : TERN_VERSION_1,
-        .dcid = tern_cid_slice(dcid),
-        .scid = tern_cid_slice(scid),
-        .token = packet->token,
-        .pn = number,
-        .pn_len = 4};
+    struct tern_long_header_args args = {.type = packet->type,
+                                         .version = packet->version != 0 ? packet->version
+                                                                         : TERN_VERSION_1,
+                                         .dcid = tern_cid_slice(dcid),
+                                         .scid = tern_cid_slice(scid),
+                                         .token = packet->token,
+                                         .pn = number,
+                                         .pn_len = 4};
     tern_header_write_long(writer, &args, length_at);
   }
   return tern_writer_len(writer);
@@ -471,10 +472,10 @@ static void take_packet(struct hostile_peer *peer, enum tern_packet_type type, u
   }
   tern_protect_unmask_run(space->keys, &item, 1);
   enum tern_open_result result =
-      item.is_bad ? TERN_OPEN_FAILED
-                  : tern_protect_open(space->keys, 0, &item,
-                                      space->has_largest ? space->largest
-                                                         : TERN_PACKET_NUMBER_NONE);
+      item.is_bad
+          ? TERN_OPEN_FAILED
+          : tern_protect_open(space->keys, 0, &item,
+                              space->has_largest ? space->largest : TERN_PACKET_NUMBER_NONE);
   if (result != TERN_OPEN_OK && result != TERN_OPEN_KEY_UPDATED) {
     peer->unopened++;
     return;
@@ -486,8 +487,8 @@ static void take_packet(struct hostile_peer *peer, enum tern_packet_type type, u
   if (!space->has_largest || item.number > space->largest)
     space->largest = item.number;
   space->has_largest = true;
-  tern_status status = tern_rangeset_add(&space->received, &peer->rig->peer_alloc, item.number,
-                                         item.number + 1);
+  tern_status status =
+      tern_rangeset_add(&space->received, &peer->rig->peer_alloc, item.number, item.number + 1);
   TERN_ASSERT(status == TERN_OK);
   take_frames(peer, type, tern_slice_of(item.payload, item.payload_len));
 }

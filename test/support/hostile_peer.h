@@ -48,7 +48,7 @@ struct hostile_space {
   bool has_largest;
   bool owes_ack;
   struct tern_rangeset received;
-  uint64_t crypto_in; /* CRYPTO bytes taken in order */
+  uint64_t crypto_in;                 /* CRYPTO bytes taken in order */
   uint8_t crypto[HOSTILE_CRYPTO_MAX]; /* what TLS wants to say ... */
   size_t crypto_len, crypto_sent;     /* ... and how far it went */
   uint64_t crypto_out;                /* offset behind what went out in all */
@@ -71,15 +71,15 @@ struct hostile_peer {
   uint8_t tls_alert;
 
   /* Habits. */
-  bool acks;         /* acknowledge eliciting packets at once */
-  bool speaks_tls;   /* send what TLS says by itself */
-  bool is_deaf;      /* datagrams are counted, not opened */
-  uint8_t ecn;       /* of what it sends */
+  bool acks;       /* acknowledge eliciting packets at once */
+  bool speaks_tls; /* send what TLS says by itself */
+  bool is_deaf;    /* datagrams are counted, not opened */
+  uint8_t ecn;     /* of what it sends */
 
   /* What the endpoint said. */
   struct tern_params their_params;
   uint64_t datagrams, bytes, packets, unopened, stateless;
-  size_t last_len;                  /* of the newest datagram */
+  size_t last_len; /* of the newest datagram */
   uint64_t seen[TERN_FRAME_KINDS];
   uint64_t max_data, max_streams_bidi;
   uint64_t stream_bytes, highest_stream_end;
@@ -98,7 +98,7 @@ struct hostile_peer {
 
 /* The application on the endpoint. Checks oracle_byte content when a test says that it is that. */
 struct hostile_app {
-  bool reads;          /* reads streams as data comes; else never */
+  bool reads; /* reads streams as data comes; else never */
   bool checks_content;
   uint64_t serves_bytes; /* to each bidirectional stream that the peer opens, from a source */
   uint64_t conns, closed, streams_opened, streams_closed, streams_reset, streams_ended;

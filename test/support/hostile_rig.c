@@ -236,8 +236,8 @@ void hostile_rig_hold(struct hostile_rig *rig, const tern_addr *remote, tern_sli
   if (data.len != 0)
     memcpy(bytes, data.data, data.len);
   rig->held_len += data.len;
-  rig->held[rig->held_count++] = (struct oracle_in){
-      .data = {bytes, data.len}, .local = rig->addr, .remote = *remote};
+  rig->held[rig->held_count++] =
+      (struct oracle_in){.data = {bytes, data.len}, .local = rig->addr, .remote = *remote};
 }
 
 void hostile_rig_release(struct hostile_rig *rig)

@@ -66,10 +66,10 @@ void oracle_prepare(struct oracle *oracle, tern_config *config, bool with_log)
 {
   memset(oracle, 0, sizeof *oracle);
   tern_log_init(&oracle->log, on_line, oracle);
-  oracle->subscribers[0] = (tern_event_subscriber){
-      on_event, oracle,
-      tern_event_mask_of(TERN_EVENT_FRAME_RECEIVED) | tern_event_mask_of(TERN_EVENT_CONN_STARTED) |
-          tern_event_mask_of(TERN_EVENT_PACKET_SENT)};
+  oracle->subscribers[0] = (tern_event_subscriber){on_event, oracle,
+                                                   tern_event_mask_of(TERN_EVENT_FRAME_RECEIVED) |
+                                                       tern_event_mask_of(TERN_EVENT_CONN_STARTED) |
+                                                       tern_event_mask_of(TERN_EVENT_PACKET_SENT)};
   oracle->subscribers[1] = tern_log_subscriber(&oracle->log, TERN_EVENT_LEVEL_TRACE);
   config->subscribers = oracle->subscribers;
   config->subscribers_count = with_log || getenv("ORACLE_LOG") != NULL ? 2 : 1;
@@ -247,11 +247,8 @@ static void show_datagram(struct oracle *oracle, const tern_run *run, const uint
     const uint8_t *lent;
     uint8_t *data;
   } bytes = {data};
-  tern_datagram datagram = {.data = bytes.data,
-                            .len = len,
-                            .ecn = run->ecn,
-                            .local = run->local,
-                            .remote = run->remote};
+  tern_datagram datagram = {
+      .data = bytes.data, .len = len, .ecn = run->ecn, .local = run->local, .remote = run->remote};
 
   oracle->datagrams_out++;
   oracle->bytes_out += len;

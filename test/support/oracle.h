@@ -57,7 +57,7 @@ struct oracle {
   uint64_t base_bytes; /* heap of the endpoint without connections */
   uint64_t base_takes;
   uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out, timeouts;
-  uint64_t answers;       /* packets sent that elicit nothing */
+  uint64_t answers; /* packets sent that elicit nothing */
   uint64_t frames_in;
   uint64_t conns_started;
   uint64_t conn_peak_bytes, half_open_peak_bytes;

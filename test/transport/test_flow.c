@@ -204,45 +204,69 @@ static void test_connection_window_stays_above(void **state)
   assert_int_equal(flow.window_bytes, 10000);
 }
 
+/* A sender, a receiver, and the credit that is under way between them. */
+struct exchange {
+  struct tern_random_seeded random;
+  struct tern_flow_send send;
+  struct tern_flow_recv recv;
+  struct tern_frame_record flight[8];
+  uint32_t count;
+  uint64_t window;
+};
+
+static void begin_exchange(struct exchange *x, uint64_t seed)
+{
+  tern_random_seeded_init(&x->random, seed);
+  x->count = 0;
+  x->window = 1 + draw_below(&x->random, 5000);
+  tern_flow_send_init(&x->send, x->window);
+  tern_flow_recv_init(&x->recv, x->window, x->window * 4);
+}
+
+static void move_data(struct exchange *x, tern_time now)
+{
+  uint8_t out[32];
+  uint64_t room = tern_flow_send_room(&x->send);
+  uint64_t len = draw_below(&x->random, room + 1);
+  tern_flow_send_take(&x->send, len);
+  assert_true(tern_flow_recv_on_received(&x->recv, x->send.used));
+  uint64_t unread = x->recv.highest - x->recv.consumed;
+  tern_flow_recv_on_consumed(&x->recv, draw_below(&x->random, unread + 1), now, RTT);
+  if (tern_flow_recv_wants(&x->recv) && x->count < 8) {
+    struct tern_writer writer = tern_writer_of(out, sizeof out);
+    assert_true(tern_flow_recv_write(&x->recv, NULL, &writer, &x->flight[x->count++]));
+  }
+}
+
+/* One of the credits under way arrives, or is lost. */
+static void settle_credit(struct exchange *x)
+{
+  uint32_t i = (uint32_t)draw_below(&x->random, x->count);
+  if (draw_one_in(&x->random, 2)) {
+    tern_flow_recv_on_lost(&x->recv, &x->flight[i]);
+  } else {
+    tern_flow_send_on_max(&x->send, x->flight[i].offset);
+    tern_flow_recv_on_acked(&x->recv, &x->flight[i]);
+  }
+  x->flight[i] = x->flight[--x->count];
+}
+
 /* Random reads, losses and late credit: the receiver's books hold, and the sender never waits for
  * credit while there is room and nothing is under way. */
 static void test_never_stuck(void **state)
 {
+  struct exchange x;
+  const struct tern_flow_recv *recv = &x.recv;
   (void)state;
   for (uint64_t seed = 1; seed <= 200; seed++) {
-    struct tern_random_seeded random;
-    struct tern_flow_send send;
-    struct tern_flow_recv recv;
-    struct tern_frame_record flight[8];
-    uint32_t count = 0;
-    uint8_t out[32];
-    uint64_t window = 1 + (tern_random_seeded_init(&random, seed), draw_below(&random, 5000));
-    tern_flow_send_init(&send, window);
-    tern_flow_recv_init(&recv, window, window * 4);
+    begin_exchange(&x, seed);
     for (uint32_t step = 0; step < 2000; step++) {
-      uint64_t room = tern_flow_send_room(&send);
-      uint64_t len = draw_below(&random, room + 1);
-      tern_flow_send_take(&send, len);
-      assert_true(tern_flow_recv_on_received(&recv, send.used));
-      uint64_t unread = recv.highest - recv.consumed;
-      tern_flow_recv_on_consumed(&recv, draw_below(&random, unread + 1), step * TERN_MS, RTT);
-      if (tern_flow_recv_wants(&recv) && count < 8) {
-        struct tern_writer writer = tern_writer_of(out, sizeof out);
-        assert_true(tern_flow_recv_write(&recv, NULL, &writer, &flight[count++]));
-      }
-      assert_true(recv.limit <= recv.consumed + recv.window_bytes || recv.limit == window);
-      if (count != 0 && draw_one_in(&random, 2)) {
-        uint32_t i = (uint32_t)draw_below(&random, count);
-        if (draw_one_in(&random, 2)) {
-          tern_flow_recv_on_lost(&recv, &flight[i]);
-        } else {
-          tern_flow_send_on_max(&send, flight[i].offset);
-          tern_flow_recv_on_acked(&recv, &flight[i]);
-        }
-        flight[i] = flight[--count];
-      }
-      if (recv.consumed == send.limit)
-        assert_true(tern_flow_recv_wants(&recv) || count != 0);
+      move_data(&x, step * TERN_MS);
+      assert_true(recv->limit <= recv->consumed + recv->window_bytes || recv->limit == x.window);
+      if (x.count != 0 && draw_one_in(&x.random, 2))
+        settle_credit(&x);
+      if (recv->consumed == x.send.limit)
+        assert_true(tern_flow_recv_wants(recv) || x.count != 0);
     }
   }
   print_message("seeds 1 to 200\n");

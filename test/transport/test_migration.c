@@ -230,26 +230,56 @@ static void test_spoofed_address(void **state)
   assert_true(tern_addr_equal(&remote, &pair.addr[PAIR_CLIENT]));
 }
 
-/* The same with an idle client: nothing brings the connection back but the failed validation. */
-static void test_spoofed_while_idle(void **state)
+/* The same with an idle client: it hears of it, since the path that was left MUST be validated
+ * [rfc9000-9.3.3], and its answer brings the connection back. */
+static void spoof_ping(void)
 {
   uint8_t ping = 1;
 
+  pair_send_frames(&pair, PAIR_CLIENT, TERN_SPACE_APP, tern_slice_of(&ping, 1));
+  pair.queue->remote = other_address();
+}
+
+static void test_spoofed_while_idle(void **state)
+{
   (void)state;
   start();
   sent_to_victim = 0;
   pair.filter = count_victim;
-  pair_send_frames(&pair, PAIR_CLIENT, TERN_SPACE_APP, tern_slice_of(&ping, 1));
-  pair.queue->remote = other_address();
+  spoof_ping();
   size_t stolen = pair.queue->len;
   pair_run_for(&pair, 5 * TERN_MS);
   assert_int_equal(pair.conn[PAIR_SERVER]->path.active, 1);
+  pair_run_for(&pair, 3 * pair.delay_ns);
+  assert_true(seen.challenges >= 1);
+  assert_int_equal(pair.conn[PAIR_SERVER]->path.active, 0);
   pair_run_for(&pair, 5 * TERN_SECOND);
   assert_int_equal(pair.conn[PAIR_SERVER]->path.active, 0);
   assert_true(sent_to_victim <= 3 * stolen);
   struct pair_stream *stream = pair_open(&pair, PAIR_SERVER, false);
   pair_send_all(stream, 50000);
   assert_true(pair_run_until(&pair, pair_are_streams_closed));
+}
+
+/* If the client cannot answer either, the failed validation does it [rfc9000-9.3.2]. */
+static bool lose_all(struct pair *with, struct pair_datagram *datagram)
+{
+  (void)with;
+  (void)datagram;
+  return false;
+}
+
+static void test_validation_fails(void **state)
+{
+  (void)state;
+  start();
+  pair.filter = lose_all;
+  spoof_ping();
+  pair_run_for(&pair, 100 * TERN_MS);
+  assert_int_equal(pair.conn[PAIR_SERVER]->path.active, 1);
+  pair_run_for(&pair, 5 * TERN_SECOND);
+  assert_int_equal(pair.conn[PAIR_SERVER]->path.active, 0);
+  assert_int_equal(pair.conn[PAIR_SERVER]->path.routes[1]->state, TERN_ROUTE_FAILED);
 }
 
 /* [rfc9000-9] nobody moves before the handshake is confirmed. */
@@ -456,6 +486,7 @@ int main(void)
       CASE(test_probing_does_not_move),
       CASE(test_spoofed_address),
       CASE(test_spoofed_while_idle),
+      CASE(test_validation_fails),
       CASE(test_no_move_in_handshake),
       CASE(test_server_cannot_move),
       CASE(test_restless_client),

@@ -54,6 +54,29 @@ static enum tern_stream_found get(struct fixture *fixture, uint64_t id, enum ter
   return tern_stream_set_get_or_open(&fixture->set, id, kind, &stream);
 }
 
+/* A frame of `kind` names stream `index` of `type`, where 10 of the peer's may be and 11 of ours are. */
+static void check_limit(bool is_server, enum tern_frame_kind kind, uint64_t type, uint64_t index)
+{
+  struct fixture *fixture = new_fixture(is_server, 10);
+  struct tern_stream *stream;
+  bool is_own = (type & 1) == (unsigned)is_server;
+  bool is_for_sender = kind == TERN_FRAME_STOP_SENDING || kind == TERN_FRAME_MAX_STREAM_DATA;
+  set_peer_limits(fixture, 20);
+  for (int n = 0; n < 11; n++) {
+    assert_int_equal(tern_stream_set_open(&fixture->set, TERN_DIR_BIDI, &stream), TERN_OK);
+    assert_int_equal(tern_stream_set_open(&fixture->set, TERN_DIR_UNI, &stream), TERN_OK);
+  }
+  enum tern_stream_found want;
+  if ((type & 2) != 0 && is_own != is_for_sender)
+    want = TERN_STREAM_BAD_STATE; /* the wrong half of a unidirectional stream */
+  else if (is_own)
+    want = index < 11 ? TERN_STREAM_FOUND : TERN_STREAM_BAD_STATE;
+  else
+    want = index < 10 ? TERN_STREAM_NEW : TERN_STREAM_BAD_LIMIT;
+  assert_int_equal(get(fixture, index << 2 | type, kind), want);
+  free_fixture(fixture);
+}
+
 /* [rfc9000-4.6], [rfc9000-19.4, 19.5, 19.8, 19.10, 19.13] */
 static void test_each_frame_at_each_limit(void **state)
 {
@@ -62,30 +85,10 @@ static void test_each_frame_at_each_limit(void **state)
                                                TERN_FRAME_STREAM_DATA_BLOCKED,
                                                TERN_FRAME_STOP_SENDING, TERN_FRAME_MAX_STREAM_DATA};
   static const uint64_t indexes[] = {0, 9, 10, 11, 99, 100, (UINT64_C(1) << 60) - 1};
-  for (int is_server = 0; is_server < 2; is_server++) {
+  for (unsigned side_and_type = 0; side_and_type < 8; side_and_type++) {
     for (size_t k = 0; k < COUNT_OF(kinds); k++) {
-      for (uint64_t type = 0; type < 4; type++) {
-        for (size_t i = 0; i < COUNT_OF(indexes); i++) {
-          struct fixture *fixture = new_fixture(is_server == 1, 10);
-          struct tern_stream *stream;
-          bool is_own = (type & 1) == (unsigned)is_server;
-          bool is_for_sender = k >= 3;
-          set_peer_limits(fixture, 20);
-          for (int n = 0; n < 11; n++) {
-            assert_int_equal(tern_stream_set_open(&fixture->set, TERN_DIR_BIDI, &stream), TERN_OK);
-            assert_int_equal(tern_stream_set_open(&fixture->set, TERN_DIR_UNI, &stream), TERN_OK);
-          }
-          enum tern_stream_found want;
-          if ((type & 2) != 0 && is_own != is_for_sender)
-            want = TERN_STREAM_BAD_STATE; /* the wrong half of a unidirectional stream */
-          else if (is_own)
-            want = indexes[i] < 11 ? TERN_STREAM_FOUND : TERN_STREAM_BAD_STATE;
-          else
-            want = indexes[i] < 10 ? TERN_STREAM_NEW : TERN_STREAM_BAD_LIMIT;
-          assert_int_equal(get(fixture, indexes[i] << 2 | type, kinds[k]), want);
-          free_fixture(fixture);
-        }
-      }
+      for (size_t i = 0; i < COUNT_OF(indexes); i++)
+        check_limit(side_and_type >= 4, kinds[k], side_and_type & 3, indexes[i]);
     }
   }
 }
@@ -277,72 +280,113 @@ static void test_slots_and_generations(void **state)
 }
 
 /* Model: per id one of unopened, open, closed. */
+enum fate { UNOPENED, OPEN, CLOSED };
+
+struct model {
+  struct tern_random_seeded random;
+  struct fixture *fixture;
+  uint8_t fate[4][4000]; /* by type, then index; types 1 and 3 are ours */
+  uint64_t limit[4];
+  uint64_t opened[4];
+  uint32_t live;
+};
+
+static void begin_model(struct model *model, uint64_t seed)
+{
+  static const uint64_t limit[4] = {50, 20, 50, 20};
+  memset(model, 0, sizeof *model);
+  memcpy(model->limit, limit, sizeof limit);
+  model->fixture = new_fixture(true, 50);
+  tern_random_seeded_init(&model->random, seed);
+  set_peer_limits(model->fixture, 20);
+}
+
+static void churn_end(struct model *model, uint64_t type, uint64_t index)
+{
+  struct tern_stream *stream = tern_stream_set_find(&model->fixture->set, index << 2 | type);
+  assert_int_equal(stream != NULL, model->fate[type][index] == OPEN);
+  if (stream == NULL)
+    return;
+  end_stream(model->fixture, stream);
+  model->fate[type][index] = CLOSED;
+  model->live--;
+}
+
+static bool churn_open(struct model *model, uint64_t type)
+{
+  enum tern_stream_dir dir = type == 3 ? TERN_DIR_UNI : TERN_DIR_BIDI;
+  struct tern_stream *stream;
+  if (model->opened[type] >= COUNT_OF(model->fate[0]) - 10)
+    return false;
+  assert_int_equal(tern_stream_set_open(&model->fixture->set, dir, &stream), TERN_OK);
+  assert_int_equal(stream->id, model->opened[type] << 2 | type);
+  model->fate[type][model->opened[type]++] = OPEN;
+  model->live++;
+  return true;
+}
+
+static bool churn_name(struct model *model, uint64_t type, uint64_t index)
+{
+  enum tern_stream_found found = get(model->fixture, index << 2 | type, TERN_FRAME_STREAM);
+  uint8_t *fate = &model->fate[type][index];
+  if (index >= model->limit[type]) {
+    assert_int_equal(found, TERN_STREAM_BAD_LIMIT);
+    return false;
+  }
+  assert_int_equal(found, *fate == OPEN     ? TERN_STREAM_FOUND
+                          : *fate == CLOSED ? TERN_STREAM_GONE
+                                            : TERN_STREAM_NEW);
+  model->live += found == TERN_STREAM_NEW;
+  if (found == TERN_STREAM_NEW)
+    *fate = OPEN;
+  if (index >= model->opened[type])
+    model->opened[type] = index + 1;
+  return true;
+}
+
+static void churn_credit(struct model *model)
+{
+  uint8_t out[64];
+  struct tern_writer writer = tern_writer_of(out, sizeof out);
+  struct tern_frame_record record;
+  while (tern_stream_set_write(&model->fixture->set, &writer, &record)) {
+    if (record.kind == TERN_RECORD_MAX_STREAMS_BIDI)
+      model->limit[0] = record.offset;
+    if (record.kind == TERN_RECORD_MAX_STREAMS_UNI)
+      model->limit[2] = record.offset;
+  }
+}
+
+static void churn_step(struct model *model)
+{
+  uint64_t type = draw_below(&model->random, 4);
+  uint64_t index = draw_below(&model->random, model->opened[type] + 5);
+  bool is_done = true;
+  if (draw_one_in(&model->random, 3))
+    churn_end(model, type, index);
+  else if (type & 1)
+    is_done = churn_open(model, type);
+  else
+    is_done = churn_name(model, type, index);
+  if (!is_done)
+    return;
+  assert_int_equal(model->fixture->set.live, model->live);
+  churn_credit(model);
+}
+
 static void test_churn(void **state)
 {
+  static struct model model;
   (void)state;
-  enum { UNOPENED, OPEN, CLOSED };
   for (uint64_t seed = 1; seed <= 40; seed++) {
-    struct tern_random_seeded random;
-    struct fixture *fixture = new_fixture(true, 50);
-    static uint8_t fate[4][4000];
-    uint64_t limit[4] = {50, 20, 50, 20}; /* by type; 1 and 3 are ours */
-    uint64_t opened[4] = {0};
-    uint32_t live = 0;
-    memset(fate, UNOPENED, sizeof fate);
-    tern_random_seeded_init(&random, seed);
-    set_peer_limits(fixture, 20);
-    for (uint32_t step = 0; step < 4000; step++) {
-      struct tern_stream *stream = NULL;
-      struct tern_frame_record record;
-      uint8_t out[64];
-      uint64_t type = draw_below(&random, 4);
-      uint64_t index = draw_below(&random, opened[type] + 5);
-      if (draw_one_in(&random, 3)) {
-        stream = tern_stream_set_find(&fixture->set, index << 2 | type);
-        assert_int_equal(stream != NULL, fate[type][index] == OPEN);
-        if (stream != NULL) {
-          end_stream(fixture, stream);
-          fate[type][index] = CLOSED;
-          live--;
-        }
-      } else if (type & 1) {
-        enum tern_stream_dir dir = type == 3 ? TERN_DIR_UNI : TERN_DIR_BIDI;
-        if (opened[type] >= COUNT_OF(fate[0]) - 10)
-          continue;
-        assert_int_equal(tern_stream_set_open(&fixture->set, dir, &stream), TERN_OK);
-        assert_int_equal(stream->id, opened[type] << 2 | type);
-        fate[type][opened[type]++] = OPEN;
-        live++;
-      } else {
-        enum tern_stream_found found = tern_stream_set_get_or_open(&fixture->set, index << 2 | type,
-                                                                   TERN_FRAME_STREAM, &stream);
-        if (index >= limit[type]) {
-          assert_int_equal(found, TERN_STREAM_BAD_LIMIT);
-          continue;
-        }
-        assert_int_equal(found, fate[type][index] == OPEN     ? TERN_STREAM_FOUND
-                                : fate[type][index] == CLOSED ? TERN_STREAM_GONE
-                                                              : TERN_STREAM_NEW);
-        live += found == TERN_STREAM_NEW;
-        if (found == TERN_STREAM_NEW)
-          fate[type][index] = OPEN;
-        if (index >= opened[type])
-          opened[type] = index + 1;
-      }
-      assert_int_equal(fixture->set.live, live);
-      struct tern_writer writer = tern_writer_of(out, sizeof out);
-      while (tern_stream_set_write(&fixture->set, &writer, &record)) {
-        if (record.kind == TERN_RECORD_MAX_STREAMS_BIDI)
-          limit[0] = record.offset;
-        if (record.kind == TERN_RECORD_MAX_STREAMS_UNI)
-          limit[2] = record.offset;
-      }
-    }
+    begin_model(&model, seed);
+    for (uint32_t step = 0; step < 4000; step++)
+      churn_step(&model);
     uint32_t at = 0, count = 0;
-    while (tern_stream_set_next(&fixture->set, &at) != NULL)
+    while (tern_stream_set_next(&model.fixture->set, &at) != NULL)
       count++;
-    assert_int_equal(count, live);
-    free_fixture(fixture);
+    assert_int_equal(count, model.live);
+    free_fixture(model.fixture);
   }
   print_message("seeds 1 to 40\n");
 }

@@ -176,6 +176,13 @@ static void check_streams_limit(const struct tern_frame *frame, const struct sha
   assert_int_equal(is_bidi, (shape->type & 1) == 0);
 }
 
+static void check_reset(const struct tern_frame *frame, const struct shape *shape)
+{
+  assert_int_equal(frame->u.reset_stream.stream_id, shape->values[0]);
+  assert_int_equal(frame->u.reset_stream.code, shape->values[1]);
+  assert_int_equal(frame->u.reset_stream.final_size, shape->values[2]);
+}
+
 /* The members of a frame are those of its shape. */
 static void check_frame(const struct tern_frame *frame, const struct shape *shape)
 {
@@ -193,9 +200,7 @@ static void check_frame(const struct tern_frame *frame, const struct shape *shap
     check_ack(frame, shape);
     break;
   case TERN_FRAME_RESET_STREAM:
-    assert_int_equal(frame->u.reset_stream.stream_id, v[0]);
-    assert_int_equal(frame->u.reset_stream.code, v[1]);
-    assert_int_equal(frame->u.reset_stream.final_size, v[2]);
+    check_reset(frame, shape);
     break;
   case TERN_FRAME_STOP_SENDING:
     assert_int_equal(frame->u.stop_sending.stream_id, v[0]);
