@@ -99,7 +99,7 @@ static void test_close_delivers_what_came(void **state)
   assert_error(PAIR_SERVER, TERN_ERROR_APPLICATION, 0, true);
 }
 
-static bool hold_server(struct pair *with, struct pair_datagram *datagram)
+static bool lose_to_client(struct pair *with, struct pair_datagram *datagram)
 {
   (void)with;
   return datagram->to != PAIR_CLIENT;
@@ -115,7 +115,7 @@ static void test_close_with_handshake(void **state)
   pair_send_all(stream, 500);
   while (!pair.is_connected[PAIR_CLIENT])
     assert_true(pair_step(&pair, TERN_TIME_NEVER));
-  pair.filter = hold_server;
+  pair.filter = lose_to_client;
   pair_flush(&pair, PAIR_CLIENT);
   tern_conn_close(pair.conn[PAIR_CLIENT], 3, NULL);
   pair_run_for(&pair, 100 * TERN_MS);
@@ -195,7 +195,7 @@ static void test_closing_answers_rarely(void **state)
   pair_connect(&pair);
   pair_run_for(&pair, TERN_SECOND);
   tern_conn_close(pair.conn[PAIR_SERVER], 1, NULL);
-  pair.filter = hold_server;
+  pair.filter = lose_to_client;
   pair_flush(&pair, PAIR_SERVER);
   uint64_t before = pair.sent_count[PAIR_SERVER];
   for (unsigned i = 0; i < 64; i++) {
@@ -228,19 +228,14 @@ static void test_draining_is_silent(void **state)
 
 /* [rfc9000-8.1] a server that refuses a client it has not validated stays within three times what came,
  * however often it is asked. */
-static bool spoil_finished(struct pair *with, struct pair_datagram *datagram)
-{
-  (void)with;
-  return datagram->to != PAIR_CLIENT;
-}
-
 static void test_close_stays_below_amplification(void **state)
 {
   uint64_t received = 0;
   uint8_t small[40] = {0x40};
 
   (void)state;
-  pair.filter = spoil_finished;
+  pair.tls.cert_bytes = 200; /* its flight leaves room for an answer or two */
+  pair.filter = lose_to_client;
   pair_start(&pair);
   pair_run_for(&pair, 15 * TERN_MS);
   struct tern_list_node *node = tern_list_first(&pair.endpoint[PAIR_SERVER]->conns);

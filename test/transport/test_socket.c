@@ -240,6 +240,8 @@ static void test_lasting_error(void **state)
   start();
   struct pair_stream *stream = pair_open(&pair, PAIR_CLIENT, false);
   pair_send_all(stream, 100000);
+  pair.conn[PAIR_CLIENT]->path.data->next_skip =
+      UINT64_MAX; /* a skipped number hides a run's numbers */
   unsigned runs = 0;
   tern_time end = pair.now + TERN_SECOND;
   for (unsigned turns = 0; pair.now < end; turns++) {

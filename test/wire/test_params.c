@@ -417,8 +417,8 @@ static void grease_is_of_the_reserved_form(void **state)
     struct tern_writer writer = tern_writer_of(bytes, sizeof(bytes));
     tern_params_write_grease(&writer, noise);
     struct tern_reader reader = tern_reader_of(bytes, tern_writer_len(&writer));
-    uint64_t id;
-    uint64_t len;
+    uint64_t id = 0;
+    uint64_t len = 0;
     assert_true(tern_read_varint(&reader, &id));
     assert_int_equal(id % 31, 27);
     assert_true(tern_read_varint(&reader, &len));

@@ -42,7 +42,7 @@ static void reads_the_vectors(void **state)
   (void)state;
   for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
     struct tern_reader reader = tern_reader_of(vectors[i].bytes, vectors[i].len);
-    uint64_t value;
+    uint64_t value = 0;
     assert_true(tern_read_varint(&reader, &value));
     assert_int_equal(value, vectors[i].value);
     assert_int_equal(tern_reader_left(&reader), 0);
