@@ -15,7 +15,8 @@
  *     6    the application does something: what (1)
  *     7    the peer acknowledges everything, in the space n (1)
  *     8    turn: what is held is handed over, everybody answers
- *     9    the previous 1-RTT packet once more, with other keys if n (1) is odd */
+ *     9    the previous 1-RTT packet once more, with other keys if n (1) is odd
+ *     10   the peer moves to its address n (1) of six */
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,7 +164,7 @@ static bool step(struct play *play)
 
   if (!tern_read_u8(&play->script, &op))
     return false;
-  op %= 10;
+  op %= 11;
   if (op <= 3) {
     if (!read_payload(play))
       return false;
@@ -185,6 +186,8 @@ static bool step(struct play *play)
     acknowledge(play, argument);
   else if (op == 9)
     repeat(play, argument);
+  else if (op == 10)
+    play->peer->addr = hostile_addr(100, (uint16_t)(5000 + argument % 6));
   hostile_rig_release(&play->rig);
   hostile_rig_turn(&play->rig);
   return true;

@@ -126,8 +126,8 @@ void tern_conn_on_reset(tern_conn *conn)
 {
   tern_error error = make_error(TERN_ERROR_STATELESS_RESET, 0, NULL);
 
-  if (conn->state >= TERN_CONN_DRAINING)
-    return;
+  if (!tern_conn_is_open(conn))
+    return; /* it ends by itself, and the first cause stands */
   error.by_peer = true;
   TERN_EVENT(&conn->endpoint->events, conn->id, reset_received, .bytes = 0);
   enter(conn, TERN_CONN_DRAINING, &error);

@@ -112,6 +112,8 @@ static void switch_to(tern_conn *conn, uint8_t route_index, const char *why)
     if (conn->path.routes[left]->is_address_validated &&
         tern_cid_remote_find(&conn->path.remote_ids, left) != NULL)
       tern_route_start_validation(conn->path.routes[left], pto_ns, conn->endpoint->now);
+  } else {
+    conn->path.fallback = route_index; /* back where it was before */
   }
   tern_conn_make_due(conn);
   TERN_EVENT(&conn->endpoint->events, conn->id, route_state, .state = why, .local = route->local,

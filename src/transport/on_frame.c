@@ -375,7 +375,6 @@ static enum tern_packet_fate dispatch(const struct on_frame *on)
 {
   switch (on->frame->kind) {
   case TERN_FRAME_PADDING:
-    return TERN_PACKET_KEEP;
   case TERN_FRAME_PING: /* judged with the rest of the packet */
     return TERN_PACKET_KEEP;
   case TERN_FRAME_ACK:

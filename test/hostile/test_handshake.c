@@ -266,6 +266,24 @@ static void test_P14_transport_parameters(void **state)
   }
 }
 
+/* [rfc9000-7.4] MUST NOT: each parameter that the peer has said already, once more. */
+static void test_P14_repeated_parameters(void **state)
+{
+  (void)state;
+  static const uint8_t ids[] = {0x01, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0e, 0x0f, 0x20};
+
+  for (size_t i = 0; i < sizeof ids; i++) {
+    const uint8_t again[] = {ids[i], 1, 4};
+    prepare();
+    start();
+    struct hostile_peer *peer = hostile_peer_add(&rig, false);
+    peer->more_params = tern_slice_of(again, sizeof again);
+    assert_false(hostile_peer_connect(peer));
+    assert_closed(peer, TERN_QUIC_TRANSPORT_PARAMETER_ERROR);
+    end();
+  }
+}
+
 static void try_params(void (*change)(struct tern_params *params), bool is_legal)
 {
   prepare();
@@ -491,6 +509,7 @@ int main(void)
       cmocka_unit_test(test_P6_crypto_to_a_server_after_the_end),
       cmocka_unit_test(test_P6_long_client_hello),
       cmocka_unit_test(test_P14_transport_parameters),
+      cmocka_unit_test(test_P14_repeated_parameters),
       cmocka_unit_test(test_P14_limits),
       cmocka_unit_test(test_P14_largest_idle_timeout),
       cmocka_unit_test(test_P15_truncated_frames),

@@ -222,6 +222,23 @@ static void test_T18_true_reset(void **state)
   }
 }
 
+/* A connection that is closing ends by itself, and soon, reset or not. */
+static void test_T18_reset_while_closing(void **state)
+{
+  (void)state;
+  uint8_t token[16];
+  struct hostile_peer *peer = begin_with_token(token);
+
+  tern_conn_close(rig.app.conn, 1, "over");
+  hostile_rig_turn(&rig);
+  send_reset(peer, token, 40, false);
+  hostile_rig_advance(&rig, 10 * TERN_SECOND);
+  assert_int_equal(get_stats().conns_now, 0);
+  assert_int_equal(rig.app.closed, 1);
+  assert_int_equal(rig.app.error.kind, TERN_ERROR_APPLICATION);
+  end();
+}
+
 /* Guessed ones, and all constant patterns, do not; nor does a datagram too short to be one. */
 static void test_T18_forged_resets(void **state)
 {
@@ -333,6 +350,7 @@ int main(void)
       cmocka_unit_test(test_T3_retire_ids),
       cmocka_unit_test(test_T3_random_orders),
       cmocka_unit_test(test_T18_true_reset),
+      cmocka_unit_test(test_T18_reset_while_closing),
       cmocka_unit_test(test_T18_forged_resets),
       cmocka_unit_test(test_T18_tokens_of_other_ids),
       cmocka_unit_test(test_T18_resets_die_out),
