@@ -82,7 +82,7 @@ void tern_write_path(struct tern_packer *packer, struct tern_say *say)
     return;
   record.slot = packer->route_index;
   tern_packer_note(packer, TERN_FRAME_PATH_CHALLENGE, &record);
-  say->wants_expansion = true;
+  say->wants_expansion = say->has_challenge = true;
 }
 
 static void write_handshake_done(struct tern_packer *packer)

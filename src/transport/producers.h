@@ -8,6 +8,7 @@
 struct tern_say {
   bool can_elicit;       /* in: window and pacer allow what the peer must acknowledge */
   size_t datagram_bytes; /* in: a full datagram */
+  bool has_challenge;    /* out: a PATH_CHALLENGE was written */
   bool wants_expansion;  /* out: a path frame was written; the datagram should be full-size */
 };
 

@@ -109,7 +109,8 @@ void tern_route_on_challenge_sent(struct tern_route *route, uint64_t bytes, tern
   route->challenges[newest].sent_at = now;
   /* [rfc9000-8.2.1] not more often than an Initial would be sent: back off likewise */
   route->challenge_at = now + route->challenge_wait_ns;
-  route->challenge_wait_ns *= 2;
+  if (route->challenge_wait_ns < route->patience_ns)
+    route->challenge_wait_ns *= 2;
 }
 
 void tern_route_on_challenge_lost(struct tern_route *route)

@@ -24,6 +24,7 @@ struct send_round {
   size_t datagram_bytes; /* what a full one has */
   bool has_initial;      /* the datagram being built has an Initial packet that must be padded */
   bool wants_expansion;  /* or a path frame that should be */
+  bool has_challenge;    /* one that the peer has to answer */
   bool dropped_initial;  /* client: Initial keys are over once the run is sealed */
 };
 
@@ -115,6 +116,7 @@ static size_t build_packet(struct tern_packer *packer, struct send_round *round,
     return 0;
   tern_write_frames(packer, &say);
   round->wants_expansion |= say.wants_expansion;
+  round->has_challenge |= say.has_challenge;
   if (tern_packer_is_empty(packer)) {
     tern_packer_abort(packer);
     return 0;
@@ -144,7 +146,7 @@ static size_t build_datagram(struct send_round *round, uint8_t *data, size_t roo
   struct tern_packer packer = {0};
   size_t len = 0;
 
-  round->has_initial = round->wants_expansion = false;
+  round->has_initial = round->wants_expansion = round->has_challenge = false;
   for (int i = 0; i < TERN_SPACES; i++) {
     struct tern_pn_space *space = tern_conn_space(conn, (enum tern_space_id)i);
     if (!wants_packet(round, space))
@@ -162,7 +164,7 @@ static size_t build_datagram(struct send_round *round, uint8_t *data, size_t roo
     tern_packer_pad(&packer, TERN_INITIAL_DATAGRAM_MIN - len);
     len = TERN_INITIAL_DATAGRAM_MIN;
   }
-  if (round->wants_expansion)
+  if (round->has_challenge)
     tern_route_on_challenge_sent(round->route, len, conn->endpoint->now);
   return len;
 }
@@ -283,7 +285,8 @@ static size_t build_path_packet(struct send_round *round, uint8_t *data)
   /* [rfc9000-8.2.1] expanded if it may be, so that the path is known to carry QUIC's smallest datagram. */
   tern_frame_write_padding(&packer.writer, tern_writer_left(&packer.writer));
   size_t len = tern_packer_close(&packer);
-  tern_route_on_challenge_sent(round->route, len, conn->endpoint->now);
+  if (say.has_challenge)
+    tern_route_on_challenge_sent(round->route, len, conn->endpoint->now);
   tern_route_on_datagram_sent(round->route, len);
   return len;
 }
