@@ -128,8 +128,7 @@ static void tell_producers(tern_conn *conn, struct tern_pn_space *space,
     if (stream == NULL)
       continue;
     tern_stream_set_unhold(stream);
-    if (tern_stream_set_try_free(&conn->body->streams, stream))
-      continue;
+    (void)tern_stream_set_try_free(&conn->body->streams, stream);
   }
 }
 

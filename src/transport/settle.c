@@ -68,7 +68,6 @@ void tern_conn_offer_streams(tern_conn *conn)
 
 static void tell_opened(tern_conn *conn, tern_stream *stream)
 {
-  TERN_ASSERT(conn->state != TERN_CONN_DEAD || stream != NULL);
   if (conn->ops != NULL && conn->ops->on_stream != NULL && !conn->is_shutting_down) {
     conn->ops->on_stream(conn, stream, conn->app);
     return;
@@ -149,8 +148,7 @@ static void end_stream(tern_conn *conn, tern_stream *stream)
   tern_list_remove(&stream->touched);
   tern_list_remove(&stream->control);
   tern_scheduler_remove(&conn->body->scheduler, stream);
-  if (tern_stream_set_try_free(&conn->body->streams, stream))
-    return;
+  (void)tern_stream_set_try_free(&conn->body->streams, stream);
 }
 
 static void settle_stream(tern_conn *conn, tern_stream *stream)
