@@ -6,6 +6,7 @@
 #   make demo         serve and fetch a file over HTTP/3 on this machine
 #   make test         every unit test, replay and link test
 #   make check        includes, sizes, format, warnings, lint: all that needs no run
+#   make caps         lifts each bound in turn and shows that its test then fails
 #   make asan         the tests under address and undefined-behaviour sanitizers
 #   make fuzz         each fuzzer for FUZZ_SECONDS
 #   make interop      against QUIC stacks of other people
@@ -13,7 +14,7 @@
 #   make install      to PREFIX, default /usr/local
 #   make format       clang-format over the tree
 #   make clean        all build folders but the built AWS-LC; distclean: that too
-.PHONY: all build setup demo test check asan clang release fuzz interop bench bench-quick install \
+.PHONY: all build setup demo test caps check asan clang release fuzz interop bench bench-quick install \
         clean distclean format help
 .DEFAULT_GOAL := all
 SHELL := /bin/bash
@@ -63,6 +64,10 @@ test:
 	@$(call configure,$(PRESET),-DTERN_WERROR=$(WERROR) -DTERN_TLS=$(TERN_TLS))
 	@$(call locked,$(PRESET)) cmake --build build/$(PRESET) -j $(JOBS)
 	@scripts/run_ctest.sh build/$(PRESET) $(JOBS)
+
+caps:
+	@scripts/setup.sh build test
+	@python3 scripts/check_caps.py --lift
 
 check:
 	@scripts/setup.sh build check

@@ -32,6 +32,7 @@ step sizes python3 scripts/check_sizes.py
 step words python3 scripts/check_words.py
 step generated scripts/check_generated.sh
 step requirements python3 scripts/check_requirements.py
+step caps python3 scripts/check_caps.py
 step format check_format
 step headers scripts/check_headers.sh
 step gcc scripts/check_warnings.sh gcc

@@ -429,9 +429,12 @@ static size_t build_run(struct send_round *round, struct tern_out_run *run, uint
     run->run.segment_bytes = (uint16_t)len;
     return len;
   }
-  uint16_t probe = can_send(conn, conn->path.data) && can_elicit(round)
-                       ? tern_pmtud_wants_probe(&round->route->pmtud, conn->endpoint->now)
-                       : 0;
+  /* [rfc9000-14.4] the size of a path is probed, so it has to be one: an address that proved nothing
+   * may only be sent three times what came from it. */
+  uint16_t probe =
+      round->route->is_address_validated && can_send(conn, conn->path.data) && can_elicit(round)
+          ? tern_pmtud_wants_probe(&round->route->pmtud, conn->endpoint->now)
+          : 0;
   if (probe != 0 && probe <= room)
     len = build_mtu_probe(round, data, probe);
   run->run.segment_bytes = (uint16_t)len;

@@ -57,6 +57,27 @@ static void test_T17_download_to_a_victim(void **state)
   end();
 }
 
+/* A search for the MTU that was under way does not go on at an address that may be a victim's. */
+static void test_T17_mtu_probe(void **state)
+{
+  (void)state;
+  prepare();
+  rig.app.serves_bytes = 50000;
+  start();
+  struct hostile_peer *peer = connect_client();
+  peer->acks = false;
+  send_stream(peer, 0, 0, 10, true);
+  /* Three probes without an answer look like a black hole, and the search begins anew. */
+  hostile_rig_advance(&rig, 260 * TERN_MS);
+  for (uint16_t i = 0; i < 10; i++) {
+    peer->addr.port = (uint16_t)(5001 + i);
+    tern_frame_write_ping(hostile_frames(peer));
+    hostile_send(peer, TERN_PACKET_APP);
+    hostile_rig_advance(&rig, 500 * TERN_MS);
+  }
+  end();
+}
+
 /* The same packet from 200 addresses, and a new one from each: O3 counts each address by itself. */
 static void test_T17_spoofed_copies(void **state)
 {
@@ -147,9 +168,8 @@ static void test_T17_honest_move(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_T17_download_to_a_victim),
-      cmocka_unit_test(test_T17_spoofed_copies),
-      cmocka_unit_test(test_T17_endless_moves),
+      cmocka_unit_test(test_T17_download_to_a_victim), cmocka_unit_test(test_T17_mtu_probe),
+      cmocka_unit_test(test_T17_spoofed_copies),       cmocka_unit_test(test_T17_endless_moves),
       cmocka_unit_test(test_T17_honest_move),
   };
 
