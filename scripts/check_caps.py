@@ -39,6 +39,7 @@ GUARDS = {
     "CRYPTO_TOTAL": ("hostile/handshake", "test_P6_endless_crypto", 1 << 30),
     "SENT_SPAN": ("hostile/acks", "test_T6_ack_only_packets", 1 << 30),
     "PACKETS_BEFORE_KEYS": ("hostile/strangers", "test_P13_packets_before_keys", 200),
+    "PACKETS_BEFORE_KEYS_EARLY": ("transport/handshake", "test_data_before_finished", 8),
     "ACK_RANGES": ("hostile/floods", "test_T20_ack_ranges_bound", 400),
     "STREAM_GAPS": ("hostile/streams", "test_T8_gaps_bound", 4096),
     "PATH_RESPONSES": ("hostile/floods", "test_T1_path_challenges", 64),

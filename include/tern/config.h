@@ -45,6 +45,10 @@ extern "C" {
 #ifndef TERN_CAP_PACKETS_BEFORE_KEYS
 #define TERN_CAP_PACKETS_BEFORE_KEYS 8 /* packets kept until keys come | dropped | RFC 9001 5.7 */
 #endif
+#ifndef TERN_CAP_PACKETS_BEFORE_KEYS_EARLY
+#define TERN_CAP_PACKETS_BEFORE_KEYS_EARLY                                                         \
+  2 /* the same on a server before address validation | dropped | RFC 9001 5.7 */
+#endif
 #ifndef TERN_CAP_ACK_RANGES
 #define TERN_CAP_ACK_RANGES                                                                        \
   64 /* received ranges remembered per space | oldest forgotten | \

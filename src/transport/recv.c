@@ -35,8 +35,10 @@ static void keep_early(tern_conn *conn, const struct in_packet *in)
   const struct tern_open_item *item = in->item;
   struct tern_early_packet **end = &conn->early;
 
-  if (conn->early_count == TERN_CAP_PACKETS_BEFORE_KEYS ||
-      item->len > conn->endpoint->config.mtu_max_bytes) {
+  uint8_t kept_max =
+      conn->is_validated ? TERN_CAP_PACKETS_BEFORE_KEYS : TERN_CAP_PACKETS_BEFORE_KEYS_EARLY;
+
+  if (conn->early_count >= kept_max || item->len > conn->endpoint->config.mtu_max_bytes) {
     drop(conn, tern_space_of(in->type), item->len, TERN_DROP_BUFFER_FULL);
     return;
   }
