@@ -128,9 +128,10 @@ struct tern_h3_pending {
   tern_source source; /* its release and arg serve the reference, too */
 };
 
-/* Frames of unknown type on each request that are not held against the peer: several stacks send one
- * as grease with every request [rfc9114-7.2.8]. */
-#define TERN_H3_UNKNOWN_FREE 2
+/* Frames of unknown type and empty DATA frames on each request that are not held against the peer:
+ * several stacks send one as grease with every request [rfc9114-7.2.8], or end each body with an
+ * empty DATA frame. */
+#define TERN_H3_IDLE_FRAMES_FREE 4
 
 struct tern_request {
   struct tern_list_node node;
@@ -150,12 +151,12 @@ struct tern_request {
   uint64_t body_consumed;
   uint64_t content_length;
   struct tern_h3_asked asked;
-  uint32_t unknown_frames; /* of types that are ignored */
-  bool is_told;            /* the application knows this request */
-  bool is_ended;           /* on_end was called */
-  bool is_processing;      /* frames are being read: the outer call goes on by itself */
-  bool is_dead;            /* to be freed when processing returns */
-  bool is_tunnel;          /* CONNECT: only DATA frames from here on [rfc9114-4.4] */
+  uint32_t idle_frames; /* unknown types, DATA without bytes */
+  bool is_told;         /* the application knows this request */
+  bool is_ended;        /* on_end was called */
+  bool is_processing;   /* frames are being read: the outer call goes on by itself */
+  bool is_dead;         /* to be freed when processing returns */
+  bool is_tunnel;       /* CONNECT: only DATA frames from here on [rfc9114-4.4] */
 
   enum tern_h3_sending sending;
   struct tern_buf outbox; /* bytes the transport did not take yet */

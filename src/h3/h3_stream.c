@@ -321,6 +321,13 @@ static void start_section(tern_request *request)
   tern_qpack_reader_start(request->reader, request->id, h3->config.field_section_max_bytes);
 }
 
+/* A frame that says nothing; the first few of a message are within good manners. */
+static void add_idle_frame(tern_request *request)
+{
+  if (++request->idle_frames > TERN_H3_IDLE_FRAMES_FREE)
+    tern_h3_add_glitch(request->h3);
+}
+
 static void start_data(tern_request *request)
 {
   tern_h3 *h3 = request->h3;
@@ -329,7 +336,7 @@ static void start_data(tern_request *request)
     return;
   }
   if (request->frame.left == 0)
-    tern_h3_add_glitch(h3);
+    add_idle_frame(request);
   /* [rfc9114-4.1.2] known to be too long as soon as the header says so */
   if (!tern_h3_body_add(&request->body_in, request->frame.left)) {
     tern_h3_add_glitch(h3);
@@ -351,8 +358,8 @@ static void start_frame(tern_request *request)
     tern_h3_fail(h3, TERN_H3_ID_ERROR, "PUSH_PROMISE without a MAX_PUSH_ID");
   else if (tern_h3_frame_is_known(type) || tern_h3_frame_is_forbidden(type))
     tern_h3_fail(h3, TERN_H3_FRAME_UNEXPECTED, "frame not allowed on a request stream");
-  else if (++request->unknown_frames > TERN_H3_UNKNOWN_FREE)
-    tern_h3_add_glitch(h3); /* ignored [rfc9114-9], but not for ever */
+  else
+    add_idle_frame(request); /* ignored [rfc9114-9], but not for ever */
 }
 
 static bool can_go_on(const tern_request *request)

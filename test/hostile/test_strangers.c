@@ -298,54 +298,79 @@ static void test_P10_forged_retry(void **state)
   end();
 }
 
-/* Packets that came before their keys: few are kept, and few bytes [rfc9001-5.7]. */
-static void keep_early(enum tern_packet_type type, size_t len)
+/* A packet of the peer for which there are no keys. */
+static void make_early(const struct hostile_peer *peer, enum tern_packet_type type, uint8_t *bytes,
+                       size_t len)
 {
-  uint8_t bytes[65000];
-  struct hostile_peer *peer;
+  struct tern_writer writer = tern_writer_of(bytes, len);
 
-  prepare();
-  rig.tls_options.pending_steps = 255;
-  start();
-  peer = hostile_peer_add(&rig, false);
-  hostile_peer_start(peer);
-  peer->spaces[0].crypto_len /= 2; /* half a ClientHello: no Handshake keys yet */
-  hostile_peer_flush(peer);
-  hostile_rig_turn(&rig);
+  tern_write_u8(&writer, type == TERN_PACKET_APP ? 0x43 : 0xe3);
+  if (type != TERN_PACKET_APP) {
+    tern_write_u32(&writer, TERN_VERSION_1);
+    tern_write_u8(&writer, peer->dcid.len);
+  }
+  tern_write_slice(&writer, tern_cid_slice(&peer->dcid));
+  if (type != TERN_PACKET_APP) {
+    tern_write_u8(&writer, peer->scid.len);
+    tern_write_slice(&writer, tern_cid_slice(&peer->scid));
+    tern_write_varint_sized(&writer, len - tern_writer_len(&writer) - 4, 4);
+  }
+  memset(writer.at, 0x77, tern_writer_left(&writer));
+}
+
+static void flood_early(struct hostile_peer *peer, enum tern_packet_type type, size_t len,
+                        unsigned most)
+{
+  static uint8_t bytes[65000];
   tern_conn *conn = hostile_find_conn(&rig, peer);
+
   assert_non_null(conn);
   uint64_t heap = conn->alloc.used_bytes;
   for (int i = 0; i < 1000; i++) {
-    struct tern_writer writer = tern_writer_of(bytes, len);
-    tern_write_u8(&writer, type == TERN_PACKET_APP ? 0x43 : 0xe3);
-    if (type != TERN_PACKET_APP) {
-      tern_write_u32(&writer, TERN_VERSION_1);
-      tern_write_u8(&writer, peer->dcid.len);
-    }
-    tern_write_slice(&writer, tern_cid_slice(&peer->dcid));
-    if (type != TERN_PACKET_APP) {
-      tern_write_u8(&writer, peer->scid.len);
-      tern_write_slice(&writer, tern_cid_slice(&peer->scid));
-      tern_write_varint_sized(&writer, len - tern_writer_len(&writer) - 4, 4);
-    }
-    memset(writer.at, i, tern_writer_left(&writer));
+    make_early(peer, type, bytes, len);
     hostile_deliver(peer, tern_slice_of(bytes, len));
     conn = hostile_find_conn(&rig, peer);
     assert_non_null(conn);
-    assert_true(conn->early_count <= 8);
-    assert_true(conn->alloc.used_bytes <= heap + 13 * 1024);
+    assert_true(conn->early_count <= most);
+    assert_true(conn->alloc.used_bytes <= heap + most * 1600);
   }
-  end();
+  if (len <= 1452)
+    assert_int_equal(conn->early_count, most);
 }
 
+static const size_t early_sizes[] = {60, 1200, 1452, 1453, 9000, 60000};
+static const enum tern_packet_type early_types[] = {TERN_PACKET_HANDSHAKE, TERN_PACKET_APP};
+
+/* [rfc9001-5.7] packets that came before their keys: 2 of a stranger, and none that is longer than what
+ * we would take as a path's MTU. */
+static void test_P13_packets_before_keys_of_a_stranger(void **state)
+{
+  (void)state;
+
+  for (size_t i = 0; i < 2 * sizeof early_sizes / sizeof early_sizes[0]; i++) {
+    prepare();
+    start();
+    struct hostile_peer *peer = hostile_peer_add(&rig, false);
+    hostile_peer_start(peer);
+    peer->spaces[0].crypto_len /= 2; /* half a ClientHello: no Handshake keys yet */
+    hostile_peer_flush(peer);
+    hostile_rig_turn(&rig);
+    flood_early(peer, early_types[i % 2], early_sizes[i / 2], 2);
+    end();
+  }
+}
+
+/* A client keeps 8 of its server's. */
 static void test_P13_packets_before_keys(void **state)
 {
   (void)state;
-  static const size_t sizes[] = {60, 1200, 1452, 9000, 60000};
 
-  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-    keep_early(TERN_PACKET_HANDSHAKE, sizes[i]);
-    keep_early(TERN_PACKET_APP, sizes[i]);
+  for (size_t i = 0; i < 2 * sizeof early_sizes / sizeof early_sizes[0]; i++) {
+    struct hostile_peer *peer = begin_unanswered();
+    tern_frame_write_ping(hostile_frames(peer));
+    hostile_send(peer, TERN_PACKET_INITIAL); /* tells it our connection id */
+    flood_early(peer, early_types[i % 2], early_sizes[i / 2], 8);
+    end();
   }
 }
 
@@ -455,6 +480,7 @@ int main(void)
       cmocka_unit_test(test_P9_version_negotiation_to_a_server),
       cmocka_unit_test(test_P9_version_negotiation_does_not_loop),
       cmocka_unit_test(test_P10_forged_retry),
+      cmocka_unit_test(test_P13_packets_before_keys_of_a_stranger),
       cmocka_unit_test(test_P13_packets_before_keys),
       cmocka_unit_test(test_P13_nothing_kept_at_the_end),
       cmocka_unit_test(test_P19_empty_datagrams),
