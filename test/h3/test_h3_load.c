@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A peer that wants memory and work (HOSTILE H1 to H4, H7, H8, H11, H13): everything stays bounded. */
+#include "h3/h3_conn.h"
 #include "victim.h"
 
 /* ---- memory and work ------------------------------------------------------------------------- */
