@@ -43,19 +43,29 @@ def run_limit(args):
     return {"goodput": sides["receive"][0], "send": sides["send"][1], "receive": sides["receive"][1]}
 
 
-def run_tern(args):
+def serve_file(args, port):
+    return [args.tern, "serve", f"{args.at}/site", "--listen", f"127.0.0.1:{port}", "--cert",
+            f"{args.at}/cert.pem", "--key", f"{args.at}/key.pem"], "bulk.bin"
+
+
+def serve_memory(args, port):
+    return [args.memory, f"127.0.0.1:{port}", f"{args.at}/cert.pem",
+            f"{args.at}/key.pem"], str(args.bytes)
+
+
+def run_tern(args, serve):
+    """One download from a server of tern's; the client is `tern get` in both cases."""
     port = free_port()
-    server = pinned(args.cores[0], [args.tern, "serve", f"{args.at}/site", "--listen",
-                                    f"127.0.0.1:{port}", "--cert", f"{args.at}/cert.pem", "--key",
-                                    f"{args.at}/key.pem"], stdout=subprocess.PIPE)
+    command, path = serve(args, port)
+    server = pinned(args.cores[0], command, stdout=subprocess.PIPE)
     try:
         while "listening" not in server.stdout.readline():
             if server.poll() is not None:
-                sys.exit("bench: tern serve did not start")
+                sys.exit(f"bench: {command[0]} did not start")
         before = cpu_of(server.pid)
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         started = time.monotonic()
-        client = pinned(args.cores[1], [args.tern, "get", f"https://localhost:{port}/bulk.bin",
+        client = pinned(args.cores[1], [args.tern, "get", f"https://localhost:{port}/{path}",
                                         "--cacert", f"{args.at}/cert.pem", "-o", "/dev/null"])
         if client.wait(timeout=300) != 0:
             sys.exit("bench: tern get failed")
@@ -75,15 +85,17 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--tern", required=True)
     parser.add_argument("--limit", required=True)
+    parser.add_argument("--memory", required=True)
     parser.add_argument("--at", required=True)
     parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--bytes", type=int, required=True)
     parser.add_argument("--cores", type=int, nargs=2, required=True)
     args = parser.parse_args()
-    results = {"limit": [], "tern": []}
+    results = {"limit": [], "memory": [], "file": []}
     for number in range(args.rounds):
         results["limit"].append(run_limit(args))
-        results["tern"].append(run_tern(args))
+        results["memory"].append(run_tern(args, serve_memory))
+        results["file"].append(run_tern(args, serve_file))
         print(f"round {number + 1}: " + ", ".join(
             f"{name} {runs[-1]['goodput']:.2f} Gbit/s" for name, runs in results.items()),
             flush=True)
@@ -94,9 +106,10 @@ def main():
     print(f"{'':8}{'goodput Gbit/s':>16}{'send s/GiB':>12}{'receive s/GiB':>15}")
     for name, row in median.items():
         print(f"{name:8}{row['goodput']:16.2f}{row['send']:12.3f}{row['receive']:15.3f}")
-    ratio = {key: median["tern"][key] / median["limit"][key] for key in median["limit"]}
-    print(f"bulk/limit {ratio['goodput']:.2f}, cpu/limit send {ratio['send']:.2f} "
-          f"receive {ratio['receive']:.2f}")
+    for name in ("file", "memory"):
+        ratio = {key: median[name][key] / median["limit"][key] for key in median["limit"]}
+        print(f"{name}: bulk/limit {ratio['goodput']:.2f}, cpu/limit send {ratio['send']:.2f} "
+              f"receive {ratio['receive']:.2f}")
 
 
 if __name__ == "__main__":

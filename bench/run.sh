@@ -23,7 +23,8 @@ tern=${TERN:-build/release/tern}
 limit=${LIMIT:-build/release/bench/limit}
 at=build/bench
 mkdir -p "$at/site"
-for program in "$tern" "$limit"; do
+memory=${MEMORY:-build/release/bench/memory_server}
+for program in "$tern" "$limit" "$memory"; do
   [ -x "$program" ] || { echo "bench: $program is not built: run make first" >&2; exit 1; }
 done
 if [ ! -f "$at/key.pem" ] || ! openssl x509 -in "$at/cert.pem" -noout -checkend 86400 >/dev/null 2>&1; then
@@ -34,5 +35,5 @@ fi
 [ "$(stat -c %s "$at/site/bulk.bin" 2>/dev/null)" = "$bytes" ] || truncate -s "$bytes" "$at/site/bulk.bin"
 server_core=0
 client_core=$(($(nproc) > 1 ? 1 : 0))
-exec python3 bench/run.py --tern "$tern" --limit "$limit" --at "$at" --rounds "$rounds" \
+exec python3 bench/run.py --tern "$tern" --limit "$limit" --memory "$memory" --at "$at" --rounds "$rounds" \
   --bytes "$bytes" --cores "$server_core" "$client_core"
