@@ -184,7 +184,7 @@ static void test_unblocked(void **state)
     give(&victim, uni(&victim, 1), "c1022f79", false, chunk);
     assert_int_equal(victim.told, 2);
     assert_int_equal(victim.ended, 1);
-    give(&victim, uni(&victim, 1), "4378787801 61", false, chunk); /* xxx: a */
+    give(&victim, uni(&victim, 1), "4378787801 61", false, chunk); /* 3-byte name, "a" */
     assert_int_equal(victim.ended, 2);
     assert_int_equal(close_code(&victim), 0);
     /* Stream 8 has no pseudo-header fields. */
