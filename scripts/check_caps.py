@@ -59,6 +59,7 @@ GUARDS = {
     "DATAGRAM_QUEUE": ("hostile/floods", "test_T26_datagram_queue_bound", 4096),
     "STREAMS_QUEUED": ("hostile/caps", "test_streams_queued", 1 << 20),
     "HALF_OPEN_BYTES": ("hostile/caps", "test_half_open_bytes", 1 << 40),
+    "MAILBOX_BYTES": ("io/workers", "test_mailbox_bound", 1 << 20),
     "CONN_OVERHEAD": ("hostile/caps", "test_conn_overhead", 1 << 30),
 }
 

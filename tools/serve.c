@@ -2,7 +2,8 @@
 /* tern serve: the run.
  *
  * A signal makes it drain: GOAWAY on every connection, no new ones, and an end when the last is gone or
- * after five seconds. Signals come as bytes of a descriptor, so that nothing runs at odd moments. */
+ * after five seconds. Signals come as bytes of a descriptor to the first worker, which posts to all, so
+ * that nothing runs at odd moments. */
 #define _GNU_SOURCE /* O_PATH, sigset_t */
 #include "serve.h"
 
@@ -20,6 +21,17 @@
 
 #define STOP_NS (5 * TERN_SECOND)
 #define FLUSH_TURNS 3
+
+/* All workers, and what they have in common. */
+struct tern_serve_group {
+  tern_workers *workers;
+  struct tern_serve *list; /* one a worker; the first one's options are the command line's */
+  uint32_t count;
+  int root_fd, upload_fd, signal_fd;
+  struct tern_access_log *access_log;
+  bool is_stopping;
+  int exit_code;
+};
 
 struct serve_conn {
   struct tern_list_node node;
@@ -97,8 +109,9 @@ static void close_conn(tern_h3 *h3)
   tern_h3_close(h3, TERN_H3_NO_ERROR, "server stops");
 }
 
-static void close_all(struct tern_serve *serve)
+static void close_all(void *arg)
 {
+  struct tern_serve *serve = arg;
   for_each_conn(serve, close_conn);
   tern_loop_stop(serve->loop);
 }
@@ -109,25 +122,38 @@ static void on_stop_timer(void *arg, tern_time now)
   close_all(arg);
 }
 
-static void on_signal(void *arg, int fd, unsigned events)
+static void drain(void *arg)
 {
   struct tern_serve *serve = arg;
-  struct signalfd_siginfo info;
-  (void)events;
-  if (read(fd, &info, sizeof info) != (ssize_t)sizeof info)
-    return;
-  if (serve->is_stopping) {
-    serve->exit_code = 128 + (int)info.ssi_signo;
-    close_all(serve);
-    return;
-  }
   serve->is_stopping = true;
   tern_loop_set_timer(serve->stop_timer, tern_loop_now(serve->loop) + STOP_NS);
   for_each_conn(serve, tern_h3_goaway);
   tern_endpoint_drain(tern_loop_get_endpoint(serve->loop));
 }
 
-static bool watch_signals(struct tern_serve *serve)
+/* A mailbox that is full of calls has had this one often enough. */
+static void post_to_all(struct tern_serve_group *group, tern_loop_on_post *on_post)
+{
+  for (uint32_t i = 0; i < group->count; i++)
+    if (tern_loop_post(group->list[i].loop, on_post, &group->list[i]) != TERN_OK)
+      tern_loop_stop(group->list[i].loop);
+}
+
+static void on_signal(void *arg, int fd, unsigned events)
+{
+  struct tern_serve_group *group = arg;
+  struct signalfd_siginfo info;
+  (void)events;
+  if (read(fd, &info, sizeof info) != (ssize_t)sizeof info)
+    return;
+  if (group->is_stopping)
+    group->exit_code = 128 + (int)info.ssi_signo;
+  post_to_all(group, group->is_stopping ? close_all : drain);
+  group->is_stopping = true;
+}
+
+/* Blocked in every thread: the workers' inherit it. */
+static bool watch_signals(struct tern_serve_group *group)
 {
   sigset_t signals;
   sigemptyset(&signals);
@@ -136,11 +162,9 @@ static bool watch_signals(struct tern_serve *serve)
   signal(SIGPIPE, SIG_IGN);
   if (sigprocmask(SIG_BLOCK, &signals, NULL) != 0)
     return false;
-  serve->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
-  return serve->signal_fd >= 0 &&
-         tern_loop_add_fd(serve->loop, serve->signal_fd, TERN_LOOP_READABLE, on_signal, serve) ==
-             TERN_OK &&
-         tern_loop_add_timer(serve->loop, on_stop_timer, serve, &serve->stop_timer) == TERN_OK;
+  group->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+  return group->signal_fd >= 0 && tern_loop_add_fd(group->list[0].loop, group->signal_fd,
+                                                   TERN_LOOP_READABLE, on_signal, group) == TERN_OK;
 }
 
 /* ---- beginning --------------------------------------------------------------------------- */
@@ -160,16 +184,15 @@ static int open_folder(const char *path, int *fd)
   return TERN_EXIT_LOCAL;
 }
 
-static int open_files(struct tern_serve *serve)
+static int open_files(struct tern_serve_group *group, const struct tern_serve_options *options)
 {
-  const struct tern_serve_options *options = &serve->options;
-  int result = open_folder(options->folder, &serve->root_fd);
+  int result = open_folder(options->folder, &group->root_fd);
   if (result == TERN_EXIT_OK && options->upload != NULL)
-    result = open_folder(options->upload, &serve->upload_fd);
+    result = open_folder(options->upload, &group->upload_fd);
   if (result != TERN_EXIT_OK || options->access_log == NULL)
     return result;
-  serve->access_log = tern_access_log_new(options->access_log);
-  if (serve->access_log != NULL)
+  group->access_log = tern_access_log_new(options->access_log);
+  if (group->access_log != NULL)
     return TERN_EXIT_OK;
   tern_cli_say(TERN_SERVE_WHO, "cannot write the access log %s: %s", options->access_log,
                strerror(errno));
@@ -177,22 +200,23 @@ static int open_files(struct tern_serve *serve)
 }
 
 /* Makes a pair if none was given, and says how to trust it. */
-static int choose_pair(const struct tern_serve *serve, struct tern_self_signed *pair,
+static int choose_pair(const struct tern_serve_options *options, struct tern_self_signed *pair,
                        tern_tls_config *config)
 {
   char why[512];
-  config->cert_file = serve->options.cert;
-  config->key_file = serve->options.key;
+  config->cert_file = options->cert;
+  config->key_file = options->key;
   if (config->cert_file != NULL)
     return TERN_EXIT_OK;
-  if (!tern_self_signed_make(pair, &serve->options.listen, why, sizeof why))
+  if (!tern_self_signed_make(pair, &options->listen, why, sizeof why))
     return refuse(why);
   config->cert_file = pair->cert;
   config->key_file = pair->key;
   return TERN_EXIT_OK;
 }
 
-static int make_tls(struct tern_serve *serve, struct tern_self_signed *pair, tern_tls **tls)
+static int make_tls(struct tern_serve_options *options, struct tern_self_signed *pair,
+                    tern_tls **tls)
 {
   static const char *const alpn[] = {"h3"};
   char why[256] = "";
@@ -201,10 +225,10 @@ static int make_tls(struct tern_serve *serve, struct tern_self_signed *pair, ter
   config.is_server = true;
   config.alpn = alpn;
   config.alpn_count = 1;
-  int result = choose_pair(serve, pair, &config);
+  int result = choose_pair(options, pair, &config);
   if (result != TERN_EXIT_OK)
     return result;
-  tern_knobs_apply_tls(&serve->options.knobs, &config);
+  tern_knobs_apply_tls(&options->knobs, &config);
   if (tern_tls_new(tls, &config, why, sizeof why) == TERN_OK)
     return TERN_EXIT_OK;
   tern_cli_say(TERN_SERVE_WHO,
@@ -213,25 +237,47 @@ static int make_tls(struct tern_serve *serve, struct tern_self_signed *pair, ter
   return TERN_EXIT_LOCAL;
 }
 
-static int make_loop(struct tern_serve *serve, tern_tls *tls)
+static void on_config(void *arg, uint32_t worker, tern_loop_config *loop, tern_config *endpoint)
 {
+  struct tern_serve_group *group = arg;
+  loop->app = &group->list[worker];
+  tern_knobs_apply(&group->list[worker].options.knobs, endpoint);
+}
+
+static bool make_stop_timer(struct tern_serve_group *group, uint32_t worker)
+{
+  struct tern_serve *serve = &group->list[worker];
+  serve->loop = tern_workers_get_loop(group->workers, worker);
+  return tern_loop_add_timer(serve->loop, on_stop_timer, serve, &serve->stop_timer) == TERN_OK;
+}
+
+static int make_workers(struct tern_serve_group *group, tern_tls *tls)
+{
+  const struct tern_serve_options *options = &group->list[0].options;
   char why[256] = "not enough memory";
   tern_config config;
   tern_config_init(&config, sizeof config);
   config.server_tls = tls;
-  if (serve->options.conns_max != 0)
-    config.conns_max = serve->options.conns_max;
-  tern_knobs_apply(&serve->options.knobs, &config);
+  if (options->conns_max != 0)
+    config.conns_max = options->conns_max;
   tern_loop_config loop_config;
   tern_loop_config_init(&loop_config, sizeof loop_config);
   loop_config.endpoint = &config;
   loop_config.ops = &endpoint_ops;
-  loop_config.app = serve;
-  loop_config.listen = serve->options.listen;
-  tern_knobs_apply_loop(&serve->options.knobs, &loop_config);
-  if (tern_loop_new(&serve->loop, &loop_config, why, sizeof why) != TERN_OK)
+  loop_config.listen = options->listen;
+  tern_knobs_apply_loop(&options->knobs, &loop_config);
+  tern_workers_config workers_config;
+  tern_workers_config_init(&workers_config, sizeof workers_config);
+  workers_config.loop = &loop_config;
+  workers_config.count = group->count;
+  workers_config.on_config = on_config;
+  workers_config.arg = group;
+  if (tern_workers_new(&group->workers, &workers_config, why, sizeof why) != TERN_OK)
     return refuse(why);
-  return watch_signals(serve) ? TERN_EXIT_OK : refuse("cannot watch for signals");
+  for (uint32_t i = 0; i < group->count; i++)
+    if (!make_stop_timer(group, i))
+      return refuse("not enough memory");
+  return watch_signals(group) ? TERN_EXIT_OK : refuse("cannot watch for signals");
 }
 
 /* The lines that scripts and people wait for. */
@@ -263,62 +309,85 @@ static void raise_files_max(void)
   (void)setrlimit(RLIMIT_NOFILE, &limit); /* else it stays as it was */
 }
 
-static int start(struct tern_serve *serve)
+/* A struct tern_serve for each worker, as the command line says. */
+static void make_list(struct tern_serve_group *group, const struct tern_serve_options *options)
+{
+  group->count = options->workers != 0 ? options->workers : tern_workers_count_cores();
+  group->list = tern_cli_take(group->count, sizeof *group->list);
+  for (uint32_t i = 0; i < group->count; i++) {
+    struct tern_serve *serve = &group->list[i];
+    serve->group = group;
+    serve->options = *options;
+    serve->root_fd = group->root_fd;
+    serve->upload_fd = group->upload_fd;
+    serve->access_log = group->access_log;
+    serve->uploads_total = (uint64_t)i << 32; /* no two alike: they are part of a file's name */
+    tern_list_init(&serve->conns);
+  }
+}
+
+static int start(struct tern_serve_group *group, struct tern_serve_options *options)
 {
   struct tern_self_signed pair;
   tern_tls *tls = NULL;
   raise_files_max();
-  int result = open_files(serve);
+  int result = open_files(group, options);
   if (result == TERN_EXIT_OK)
-    result = make_tls(serve, &pair, &tls);
+    result = make_tls(options, &pair, &tls);
   if (result != TERN_EXIT_OK)
     return result;
-  result = make_loop(serve, tls);
+  make_list(group, options);
+  result = make_workers(group, tls);
   tern_tls_unref(tls);
   if (result == TERN_EXIT_OK)
-    announce(serve, &pair);
+    announce(&group->list[0], &pair);
   return result;
 }
 
-static int run(struct tern_serve *serve)
+static int run(struct tern_serve_group *group)
 {
-  if (tern_loop_run(serve->loop) != TERN_OK) {
+  if (tern_workers_run(group->workers) != TERN_OK) {
     tern_cli_say(TERN_SERVE_WHO, "the system refused to go on: %s", strerror(errno));
     return TERN_EXIT_LOCAL;
   }
-  for (int i = 0; i < FLUSH_TURNS; i++)
-    if (tern_loop_run_once(serve->loop, 0) != TERN_OK)
+  for (uint32_t i = 0; i < group->count * FLUSH_TURNS; i++)
+    if (tern_loop_run_once(group->list[i / FLUSH_TURNS].loop, 0) != TERN_OK)
       break;
-  return serve->exit_code;
+  return group->exit_code;
 }
 
-static void deinit(struct tern_serve *serve)
+static void free_conns(struct tern_serve *serve)
 {
-  tern_loop_free(serve->loop);
   for (struct tern_list_node *node = serve->conns.head.next; node != &serve->conns.head;) {
     struct serve_conn *conn = TERN_CONTAINER_OF(node, struct serve_conn, node);
     node = node->next;
     free(conn);
   }
-  tern_access_log_free(serve->access_log);
-  const int fds[] = {serve->root_fd, serve->upload_fd, serve->signal_fd};
+}
+
+static void deinit(struct tern_serve_group *group)
+{
+  tern_workers_free(group->workers);
+  for (uint32_t i = 0; i < group->count; i++)
+    free_conns(&group->list[i]);
+  free(group->list);
+  tern_access_log_free(group->access_log);
+  const int fds[] = {group->root_fd, group->upload_fd, group->signal_fd};
   for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
     if (fds[i] >= 0)
       close(fds[i]);
-  tern_serve_options_deinit(&serve->options);
 }
 
 int tern_serve_main(int argc, char **argv)
 {
-  struct tern_serve serve;
-  memset(&serve, 0, sizeof serve);
-  serve.root_fd = serve.upload_fd = serve.signal_fd = -1;
-  tern_list_init(&serve.conns);
-  int result = tern_serve_options_parse(&serve.options, argc, argv);
-  if (result == TERN_EXIT_OK && !serve.options.is_help)
-    result = start(&serve);
-  if (serve.loop != NULL && result == TERN_EXIT_OK)
-    result = run(&serve);
-  deinit(&serve);
+  struct tern_serve_group group = {.root_fd = -1, .upload_fd = -1, .signal_fd = -1};
+  struct tern_serve_options options;
+  int result = tern_serve_options_parse(&options, argc, argv);
+  if (result == TERN_EXIT_OK && !options.is_help)
+    result = start(&group, &options);
+  if (group.workers != NULL && result == TERN_EXIT_OK)
+    result = run(&group);
+  deinit(&group);
+  tern_serve_options_deinit(&options);
   return result;
 }

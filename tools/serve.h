@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A run of `tern serve`, shared by its files.
+/* A run of `tern serve`, shared by its files. There is one struct tern_serve per worker, used by that
+ * worker's thread alone; what they share does not change while they run, but for the access log, whose
+ * lines are written under the lock of its stream.
  *
  *   serve.c          options, loop, signals, connections
  *   serve_request.c  one request: who answers it, its body, its end
@@ -24,18 +26,19 @@
 #include "serve_options.h"
 #include "target.h"
 
+struct tern_serve_group;
+
 struct tern_serve {
-  struct tern_serve_options options;
+  struct tern_serve_group *group;
+  struct tern_serve_options options; /* a copy: the event log writes into it */
   tern_loop *loop;
   tern_loop_timer *stop_timer;
   struct tern_list conns; /* struct serve_conn of serve.c */
   struct tern_access_log *access_log;
   int root_fd;
   int upload_fd; /* -1 = no uploads */
-  int signal_fd;
   uint64_t uploads_total;
   bool is_stopping;
-  int exit_code;
   int64_t date_at; /* the second that `date` says */
   char date[TERN_HTTP_DATE_SIZE];
 };

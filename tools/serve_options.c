@@ -19,6 +19,7 @@ enum option_code {
   OPTION_ACCESS_LOG,
   OPTION_NO_LISTING,
   OPTION_CONNS_MAX,
+  OPTION_WORKERS,
 };
 
 static const char short_options[] = "l:h";
@@ -31,6 +32,7 @@ static const struct option long_options[] = {
     {"access-log", required_argument, NULL, OPTION_ACCESS_LOG},
     {"no-listing", no_argument, NULL, OPTION_NO_LISTING},
     {"conns-max", required_argument, NULL, OPTION_CONNS_MAX},
+    {"workers", required_argument, NULL, OPTION_WORKERS},
     {"help", no_argument, NULL, 'h'},
     TERN_KNOB_OPTIONS,
     {NULL, 0, NULL, 0},
@@ -38,20 +40,33 @@ static const struct option long_options[] = {
 
 static void print_help(void)
 {
-  puts("usage: tern serve [OPTION]... [DIR]\n\n"
-       "Serves the files of DIR (default: this folder) over HTTP/3.\n\n"
-       "  -l, --listen ADDR:PORT   where to listen; default " LISTEN_DEFAULT
-       ", that is everywhere\n"
-       "      --cert FILE          certificate chain, PEM\n"
-       "      --key FILE           its private key, PEM; without both a self-signed pair is made\n"
-       "      --upload DIR         store the bodies of PUT and POST /name as DIR/name\n"
-       "      --upload-max BYTES   refuse larger ones; default 16G\n"
-       "      --access-log FILE    a line per request; - is standard output\n"
-       "      --no-listing         do not list folders that have no index.html\n"
-       "      --conns-max N        connections at a time\n" TERN_KNOB_HELP
-       "  -h, --help               this text\n\n"
-       "SIGTERM and SIGINT let running requests finish, for at most 5 seconds; a second one\n"
-       "stops at once.");
+  puts(
+      "usage: tern serve [OPTION]... [DIR]\n\n"
+      "Serves the files of DIR (default: this folder) over HTTP/3.\n\n"
+      "  -l, --listen ADDR:PORT   where to listen; default " LISTEN_DEFAULT ", that is everywhere\n"
+      "      --cert FILE          certificate chain, PEM\n"
+      "      --key FILE           its private key, PEM; without both a self-signed pair is made\n"
+      "      --upload DIR         store the bodies of PUT and POST /name as DIR/name\n"
+      "      --upload-max BYTES   refuse larger ones; default 16G\n"
+      "      --access-log FILE    a line per request; - is standard output\n"
+      "      --no-listing         do not list folders that have no index.html\n"
+      "      --conns-max N        connections at a time, per worker\n"
+      "      --workers N          threads that serve, each on a socket of its own; auto = one for\n"
+      "                           each core; default 1\n" TERN_KNOB_HELP
+      "  -h, --help               this text\n\n"
+      "SIGTERM and SIGINT let running requests finish, for at most 5 seconds; a second one\n"
+      "stops at once.");
+}
+
+static int take_workers(struct tern_serve_options *options)
+{
+  uint64_t number = 0;
+  if (strcmp(optarg, "auto") != 0 &&
+      (!tern_cli_parse_number(optarg, TERN_WORKERS_MAX, &number) || number == 0))
+    return tern_cli_refuse(TERN_SERVE_WHO, "--workers %s: give a number of 1 to %d, or auto",
+                           optarg, TERN_WORKERS_MAX);
+  options->workers = (uint32_t)number;
+  return TERN_EXIT_OK;
 }
 
 static int take_value(struct tern_serve_options *options, int code)
@@ -70,6 +85,8 @@ static int take_value(struct tern_serve_options *options, int code)
       return tern_cli_refuse(TERN_SERVE_WHO, "--conns-max %s: give a number of 1 or more", optarg);
     options->conns_max = (uint32_t)number;
   }
+  if (code == OPTION_WORKERS)
+    return take_workers(options);
   return TERN_EXIT_OK;
 }
 
@@ -111,6 +128,7 @@ int tern_serve_options_parse(struct tern_serve_options *options, int argc, char 
   memset(options, 0, sizeof *options);
   options->folder = ".";
   options->upload_max_bytes = UPLOAD_MAX_DEFAULT;
+  options->workers = 1;
   (void)tern_cli_parse_listen(LISTEN_DEFAULT, &options->listen);
   tern_knobs_init(&options->knobs);
   argv[0] = name; /* getopt_long begins its complaints with it */

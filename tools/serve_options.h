@@ -19,6 +19,7 @@ struct tern_serve_options {
   const char *access_log; /* NULL = none */
   uint64_t upload_max_bytes;
   uint32_t conns_max; /* 0 = the default */
+  uint32_t workers;   /* 0 = one for each core */
   struct tern_knobs knobs;
   bool no_listing;
   bool is_help; /* --help was asked for and given */

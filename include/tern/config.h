@@ -131,13 +131,41 @@ extern "C" {
                                        buffers | PROTOCOL_VIOLATION in tests | ours */
 #endif
 
+#ifndef TERN_CAP_MAILBOX_BYTES
+#define TERN_CAP_MAILBOX_BYTES                                                                     \
+  262144 /* bytes of datagrams that wait to be taken over by a worker | dropped | ours */
+#endif
+
 #define TERN_SUBSCRIBERS_MAX 8
+#define TERN_WORKERS_MAX 256
 
 /* ---- knobs ------------------------------------------------------------------------------- */
 
 typedef struct tern_tls tern_tls;
 typedef struct tern_cc_ops tern_cc_ops;
 typedef struct tern_event_subscriber tern_event_subscriber;
+typedef struct tern_datagram tern_datagram;
+
+/* Several endpoints behind one address, the workers: which of them is this? tern_workers of <tern/io.h>
+ * fills it in; a loop of your own can do the same.
+ *
+ * An id of 8 bytes or more names its worker in its first six bytes b0 ... b5, so that whoever knows the
+ * key, also a filter in the kernel, finds it without a table, and nobody else sees more than noise:
+ *
+ *     x      = ((b2 ... b5, big-endian) ^ key[0]) * (key[1] | 1)     all in 32 bits
+ *     y      = (x ^ x >> 15) * (key[2] | 1)
+ *     worker = ((b0 b1, big-endian) ^ y >> 16) * workers >> 16
+ *
+ * This hides, it does not encrypt: who breaks it learns the worker, one of `workers`, and no more. */
+typedef struct tern_steer {
+  uint32_t workers; /* default 1 = alone; to TERN_WORKERS_MAX */
+  uint32_t worker;  /* this one, below `workers` */
+  uint32_t key[3];  /* the same for all of them; random */
+  /* A hook: hands a datagram of an id that another worker made over to it, which calls
+   * tern_endpoint_receive. The bytes are borrowed for the call. False if it cannot: dropped. */
+  bool (*forward)(void *arg, uint32_t worker, const tern_datagram *datagram);
+  void *arg;
+} tern_steer;
 
 /* How an endpoint behaves. Fill with tern_config_init, change what you want, hand it to
  * tern_endpoint_new, which checks it and copies it. Bounds are inclusive. */
@@ -178,6 +206,7 @@ typedef struct tern_config {
   bool ecn;                   /* default true: mark ECT(0) and validate (RFC 9000 13.4) */
   bool grease;                /* default true: reserved versions, frames and parameters */
   uint8_t reset_key[32];      /* stateless reset key (RFC 9000 10.3.2); all zero = random */
+  tern_steer steer;           /* one of several workers; cid_bytes is 8 or more then */
 } tern_config;
 
 /* Fills `config` with the defaults. `size` is sizeof(tern_config) of the caller. */

@@ -25,9 +25,13 @@ typedef struct tern_easy_server {
   /* Before the first request, once; may be NULL. tern_loop_get_local says where it listens. */
   void (*on_ready)(tern_loop *loop, void *app);
   void *app;
+  /* Threads that serve (tern_workers), each with a loop of its own; on_request is called from all of
+   * them then. 0 = one, this one; TERN_EASY_ALL_CORES = one for each core. */
+  uint32_t workers;
 } tern_easy_server;
+#define TERN_EASY_ALL_CORES UINT32_MAX
 
-/* Serves until tern_loop_stop. On failure `why` says what to change. */
+/* Serves until tern_loop_stop of any of its loops. On failure `why` says what to change. */
 TERN_MUST_CHECK tern_status tern_easy_serve(const tern_easy_server *server, char *why,
                                             size_t why_size);
 

@@ -44,6 +44,7 @@ enum tern_drop_reason {
   TERN_DROP_NOT_INITIAL,               /* no connection, and no Initial to start one */
   TERN_DROP_BAD_TOKEN,                 /* token is not ours or too old */
   TERN_DROP_NO_MEMORY,                 /* allocator said no */
+  TERN_DROP_WORKER_BUSY,               /* of another worker, which took no more */
   TERN_DROP_REFUSED,                   /* application refused it */
   TERN_DROP_HEADER_MALFORMED,          /* header does not parse */
   TERN_DROP_LENGTH_MALFORMED,          /* Length goes past the datagram */
@@ -89,6 +90,7 @@ typedef enum tern_event_kind {
   TERN_EVENT_IO_DROPS,                     /* warn */
   TERN_EVENT_IO_ERROR,                     /* warn */
   TERN_EVENT_DATAGRAM_RECEIVED,            /* trace */
+  TERN_EVENT_DATAGRAM_FORWARDED,           /* debug */
   TERN_EVENT_DATAGRAM_SENT,                /* trace */
   TERN_EVENT_DATAGRAM_DROPPED,             /* debug */
   TERN_EVENT_PACKET_RECEIVED,              /* debug */
@@ -195,6 +197,13 @@ typedef struct tern_event_datagram_received {
   tern_addr local;  /* where it came to */
   tern_addr remote; /* where it came from */
 } tern_event_datagram_received;
+
+/* A datagram of another worker's connection was handed over to it. */
+typedef struct tern_event_datagram_forwarded {
+  uint64_t bytes;   /* UDP payload */
+  uint32_t worker;  /* whose id it carries */
+  tern_addr remote; /* where it came from */
+} tern_event_datagram_forwarded;
 
 /* A UDP datagram was handed to the loop. */
 typedef struct tern_event_datagram_sent {
@@ -552,6 +561,7 @@ typedef struct tern_event {
     tern_event_io_drops io_drops;
     tern_event_io_error io_error;
     tern_event_datagram_received datagram_received;
+    tern_event_datagram_forwarded datagram_forwarded;
     tern_event_datagram_sent datagram_sent;
     tern_event_datagram_dropped datagram_dropped;
     tern_event_packet_received packet_received;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A ready event loop: one endpoint, its UDP sockets, the clock and entropy. One thread per loop; for
- * more cores run several loops with `reuse_port`.
+ * more cores there are tern_workers, below.
  *
  *     tern_loop_config config;
  *     tern_loop_config_init(&config, sizeof config);
@@ -112,6 +112,70 @@ TERN_MUST_CHECK tern_status tern_loop_add_timer(tern_loop *loop, tern_loop_on_ti
 void tern_loop_set_timer(tern_loop_timer *timer, tern_time at);
 /* Also from inside its own callback. NULL is fine. */
 void tern_loop_remove_timer(tern_loop_timer *timer);
+
+/* ---- other threads --------------------------------------------------------------------------- */
+
+typedef void tern_loop_on_post(void *arg);
+/* Calls once, in the loop's thread, at its next turn, in the order of the posts. May be called from any
+ * thread; a loop that is gone by then makes no call. TERN_LIMIT if 64 calls wait already. */
+TERN_MUST_CHECK tern_status tern_loop_post(tern_loop *loop, tern_loop_on_post *on_post, void *arg);
+
+/* A server on several cores: a loop, an endpoint and a thread per worker, all listening at one address.
+ * They share nothing while they work: the kernel steers packets to the worker that the connection id
+ * names (a SO_REUSEPORT group with a filter), new connections by their addresses. What comes to the
+ * wrong one, since a filter cannot be had or in a moment of change, is handed over to the right one.
+ *
+ *     tern_workers_config config;
+ *     tern_workers_config_init(&config, sizeof config);
+ *     config.loop = &loop_config;            // as for tern_loop_new
+ *     config.count = 0;                      // one for each core
+ *     config.on_config = on_config;          // gives each worker its own `app`
+ *     tern_workers_new(&workers, &config, why, sizeof why);
+ *     tern_workers_run(workers);             // until all were stopped
+ *     tern_workers_free(workers); */
+typedef struct tern_workers tern_workers;
+
+typedef struct tern_workers_config {
+  size_t size;
+  const tern_loop_config *loop; /* of a server; borrowed for tern_workers_new */
+  uint32_t count;               /* default 1; to TERN_WORKERS_MAX; 0 = the cores we may run on */
+  bool steering;                /* by a filter in the kernel, default true */
+  bool stop_together;           /* a loop that stops stops all; default false */
+  /* Called for each worker before its loop is made, in this thread: what a worker must have for itself
+   * (loop->app, endpoint->subscribers) is put in here. The allocator, if it is not the default, must be
+   * the worker's own or good for several threads. May be NULL: all have the same then. */
+  void (*on_config)(void *arg, uint32_t worker, tern_loop_config *loop, tern_config *endpoint);
+  void *arg;
+} tern_workers_config;
+
+void tern_workers_config_init(tern_workers_config *config, size_t size);
+
+/* Makes the loops and binds their sockets. On failure `why` says what to change. */
+TERN_MUST_CHECK tern_status tern_workers_new(tern_workers **out, const tern_workers_config *config,
+                                             char *why, size_t why_size);
+/* Not while it runs. NULL is fine. */
+void tern_workers_free(tern_workers *workers);
+
+/* The cores this process may run on, at least 1, at most TERN_WORKERS_MAX. */
+uint32_t tern_workers_count_cores(void);
+uint32_t tern_workers_get_count(const tern_workers *workers);
+/* `worker` below the count. While it runs only tern_loop_post and tern_loop_stop may be called from
+ * other threads. */
+tern_loop *tern_workers_get_loop(const tern_workers *workers, uint32_t worker);
+
+/* Runs the first worker in this thread and the others in threads of their own. Returns when all have
+ * stopped, with TERN_OK or what the first to fail said (it stops the others). */
+TERN_MUST_CHECK tern_status tern_workers_run(tern_workers *workers);
+/* Stops all loops, as tern_loop_stop does. */
+void tern_workers_stop(tern_workers *workers);
+
+typedef struct tern_workers_stats {
+  uint64_t datagrams_forwarded; /* came to the wrong worker and were handed over */
+  uint64_t datagrams_refused;   /* the right one had too many waiting: dropped */
+  bool is_steered;              /* the kernel has the filter */
+} tern_workers_stats;
+/* From any thread. */
+void tern_workers_get_stats(tern_workers *workers, tern_workers_stats *stats);
 
 #ifdef __cplusplus
 }

@@ -153,6 +153,9 @@ void tern_endpoint_sent(tern_endpoint *endpoint, const tern_run *run, size_t dat
 tern_time tern_endpoint_deadline(const tern_endpoint *endpoint);
 TERN_MUST_CHECK tern_status tern_endpoint_timeout(tern_endpoint *endpoint, tern_time now);
 
+/* The worker that made an id of ours, see tern_steer; `id` has at least 6 bytes. */
+uint32_t tern_steer_get_worker(const tern_steer *steer, const uint8_t *id);
+
 /* No new connections; GOAWAY-like work is the application's. on_drained follows. */
 void tern_endpoint_drain(tern_endpoint *endpoint);
 /* Changes the certificates for new connections. */
@@ -163,8 +166,9 @@ typedef struct tern_endpoint_stats {
   uint64_t packets_dropped; /* all drop reasons together */
   uint64_t conns_now, conns_half_open, conns_total;
   uint64_t version_negotiations_sent, retries_sent, resets_sent;
-  uint64_t heap_bytes_now; /* charged to the endpoint and its connections */
-  uint64_t heap_takes;     /* calls to the allocator */
+  uint64_t datagrams_forwarded; /* to the worker whose id they carry */
+  uint64_t heap_bytes_now;      /* charged to the endpoint and its connections */
+  uint64_t heap_takes;          /* calls to the allocator */
 } tern_endpoint_stats;
 void tern_endpoint_get_stats(const tern_endpoint *endpoint, tern_endpoint_stats *stats);
 
@@ -210,7 +214,8 @@ tern_slice tern_conn_get_server_name(const tern_conn *conn);
 tern_addr tern_conn_get_remote(const tern_conn *conn);
 /* The `now` of the latest call that reached the endpoint: for deadlines of layers above. */
 tern_time tern_conn_get_now(const tern_conn *conn);
-/* A small number, unique in the endpoint's life, that logs and events carry. */
+/* A small number, unique in the life of the endpoint and its fellow workers, that logs and events
+ * carry. */
 uint64_t tern_conn_get_id(const tern_conn *conn);
 
 /* Closes at once: CONNECTION_CLOSE 0x1d with `code`; unsent data is dropped. on_closed follows.

@@ -91,6 +91,15 @@ static const struct tern_event_field datagram_received[] = {
      offsetof(tern_event, data.datagram_received.remote)},
 };
 
+static const struct tern_event_field datagram_forwarded[] = {
+    {"bytes", TERN_EVENT_TYPE_SIZE,
+     offsetof(tern_event, data.datagram_forwarded.bytes)},
+    {"worker", TERN_EVENT_TYPE_U32,
+     offsetof(tern_event, data.datagram_forwarded.worker)},
+    {"remote", TERN_EVENT_TYPE_ADDR,
+     offsetof(tern_event, data.datagram_forwarded.remote)},
+};
+
 static const struct tern_event_field datagram_sent[] = {
     {"bytes", TERN_EVENT_TYPE_SIZE,
      offsetof(tern_event, data.datagram_sent.bytes)},
@@ -569,6 +578,8 @@ const struct tern_event_info tern_event_table[TERN_EVENT_COUNT] = {
      io_error, 3},
     {"datagram_received", "transport", TERN_EVENT_LEVEL_TRACE,
      datagram_received, 4},
+    {"datagram_forwarded", "transport", TERN_EVENT_LEVEL_DEBUG,
+     datagram_forwarded, 3},
     {"datagram_sent", "transport", TERN_EVENT_LEVEL_TRACE,
      datagram_sent, 3},
     {"datagram_dropped", "transport", TERN_EVENT_LEVEL_DEBUG,

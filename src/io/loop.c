@@ -116,6 +116,7 @@ static tern_status open_system(tern_loop *loop)
   if (loop->epoll_fd < 0 || loop->wake_fd < 0 ||
       poll_own(loop, EPOLL_CTL_ADD, loop->wake_fd, EPOLLIN) != 0)
     return TERN_IO;
+  loop->mailbox.wake_fd = loop->wake_fd;
   return TERN_OK;
 }
 
@@ -177,6 +178,7 @@ tern_status tern_loop_new(tern_loop **out, const tern_loop_config *caller_config
   tern_alloc_init(&loop->alloc, &loop->ops, NULL, UINT64_MAX);
   tern_heap_init(&loop->timers, &loop->alloc);
   tern_entropy_init(&loop->entropy);
+  tern_mailbox_init(&loop->mailbox, -1);
   status = start(loop, config, why, why_size);
   if (status != TERN_OK) {
     tern_loop_free(loop);
@@ -196,6 +198,7 @@ void tern_loop_free(tern_loop *loop)
     if (loop->udp[i].fd >= 0)
       tern_udp_deinit(&loop->udp[i]);
   tern_loop_free_app(loop);
+  tern_mailbox_deinit(&loop->mailbox, &loop->alloc);
   tern_entropy_deinit(&loop->entropy);
   if (loop->wake_fd >= 0)
     close(loop->wake_fd);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Inside of the event loop. One turn:
  *
- *   wait -> clock -> descriptors -> receive (bounded) -> timeout -> timers -> send (bounded)
+ *   wait -> clock -> descriptors, mailbox -> receive (bounded) -> timeout -> timers -> send (bounded)
  *
  * Work is bounded per turn, and epoll is level-triggered, so what is left comes again at once:
  * receiving cannot starve sending nor the other way round. */
@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/heap.h"
 #include "io/entropy.h"
+#include "io/mailbox.h"
 #include "io/notice.h"
 #include "io/udp.h"
 
@@ -42,6 +43,7 @@ struct tern_loop {
   tern_endpoint *endpoint;
   struct tern_udp udp[2]; /* for IPv4, for IPv6; a server has one, IPv6 serving both */
   tern_addr local;
+  struct tern_mailbox mailbox;
   int epoll_fd;
   int wake_fd;
   bool has_pwait2; /* epoll with nanoseconds */
@@ -49,6 +51,7 @@ struct tern_loop {
 
   tern_time now;
   bool is_in_turn;
+  bool was_woken;      /* this turn, by another thread or a stop */
   bool wants_rebind;   /* at the end of the turn */
   bool is_blocked;     /* the sockets took no more */
   tern_time retry_at;  /* when blocked: try again then even without a word from epoll */

@@ -235,6 +235,20 @@ static void drain_wake(const tern_loop *loop)
   (void)got; /* EAGAIN if it was read before */
 }
 
+/* What other threads brought. */
+static tern_status empty_mailbox(tern_loop *loop)
+{
+  struct tern_mailbox_half *half = tern_mailbox_swap(&loop->mailbox);
+  tern_datagram batch[TERN_UDP_BATCH];
+  tern_status status = TERN_OK;
+  size_t count, at = 0;
+  for (size_t i = 0; i < half->calls_count; i++)
+    half->calls[i].on_post(half->calls[i].arg);
+  while (status == TERN_OK && (count = tern_mailbox_read(half, &at, batch, TERN_UDP_BATCH)) != 0)
+    status = tern_endpoint_receive(loop->endpoint, batch, count, loop->now);
+  return status;
+}
+
 /* Sorts the events: what the sockets have is taken later, the rest is done here. */
 static void dispatch(tern_loop *loop, const struct epoll_event *events, int count,
                      bool is_readable[2])
@@ -243,6 +257,7 @@ static void dispatch(tern_loop *loop, const struct epoll_event *events, int coun
     uint64_t tag = events[i].data.u64;
     if (tag == tern_loop_tag(loop->wake_fd, 0)) {
       drain_wake(loop);
+      loop->was_woken = true;
       continue;
     }
     if (tag >> 32 != 0) {
@@ -260,8 +275,11 @@ static void dispatch(tern_loop *loop, const struct epoll_event *events, int coun
 static tern_status work(tern_loop *loop, const struct epoll_event *events, int count)
 {
   bool is_readable[2] = {false, false};
+  loop->was_woken = false;
   dispatch(loop, events, count, is_readable);
-  tern_status status = receive(loop, is_readable);
+  tern_status status = loop->was_woken ? empty_mailbox(loop) : TERN_OK;
+  if (status == TERN_OK)
+    status = receive(loop, is_readable);
   if (status == TERN_OK && loop->now >= tern_endpoint_deadline(loop->endpoint))
     status = tern_endpoint_timeout(loop->endpoint, loop->now);
   tern_loop_run_timers(loop);
@@ -299,6 +317,11 @@ tern_status tern_loop_run(tern_loop *loop)
     status = tern_loop_run_once(loop, TERN_TIME_NEVER);
   atomic_store(&loop->is_stopping, false);
   return status;
+}
+
+tern_status tern_loop_post(tern_loop *loop, tern_loop_on_post *on_post, void *arg)
+{
+  return tern_mailbox_put_call(&loop->mailbox, on_post, arg) ? TERN_OK : TERN_LIMIT;
 }
 
 void tern_loop_stop(tern_loop *loop)

@@ -9,6 +9,7 @@
 #include <tern/cc.h>
 
 #include "base/alloc.h"
+#include "transport/steer.h"
 
 enum knob_type { KNOB_U64, KNOB_U32, KNOB_U16, KNOB_U8 };
 
@@ -105,6 +106,7 @@ void tern_config_init(tern_config *config, size_t size)
   full.pacing = true;
   full.ecn = true;
   full.grease = true;
+  full.steer.workers = 1;
   if (size > sizeof full)
     size = sizeof full;
   full.size = size;
@@ -126,6 +128,18 @@ static tern_status check_pairs(const tern_config *config, char *why, size_t why_
     return refuse(why, why_size, "stream_window_bytes must not be above stream_window_max_bytes");
   if (config->conn_window_bytes > config->conn_window_max_bytes)
     return refuse(why, why_size, "conn_window_bytes must not be above conn_window_max_bytes");
+  return TERN_OK;
+}
+
+static tern_status check_steer(const tern_config *config, char *why, size_t why_size)
+{
+  const tern_steer *steer = &config->steer;
+  if (steer->workers < 1 || steer->workers > TERN_WORKERS_MAX)
+    return refuse(why, why_size, "steer.workers must be 1 to 256");
+  if (steer->worker >= steer->workers)
+    return refuse(why, why_size, "steer.worker must be below steer.workers");
+  if (steer->workers > 1 && config->cid_bytes < TERN_STEER_CID_BYTES_MIN)
+    return refuse(why, why_size, "cid_bytes must be 8 or more with several workers");
   return TERN_OK;
 }
 
@@ -152,5 +166,6 @@ tern_status tern_config_check(const tern_config *config, char *why, size_t why_s
                (unsigned long long)knob->max, knob->unit);
     return TERN_INVALID;
   }
-  return check_pairs(config, why, why_size);
+  tern_status status = check_steer(config, why, why_size);
+  return status != TERN_OK ? status : check_pairs(config, why, why_size);
 }

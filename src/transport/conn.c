@@ -251,7 +251,8 @@ tern_status tern_conn_new(const struct tern_conn_args *args, tern_conn **out)
     return TERN_NOMEM;
   conn->endpoint = endpoint;
   tern_alloc_init(&conn->alloc, &endpoint->config.alloc, &endpoint->alloc, UINT64_MAX);
-  conn->id = endpoint->next_conn_id++;
+  conn->id = endpoint->next_conn_id;
+  endpoint->next_conn_id += endpoint->config.steer.workers;
   conn->is_server = args->is_server;
   conn->is_validated = !args->is_server;
   conn->version = args->version;

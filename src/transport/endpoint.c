@@ -7,6 +7,7 @@
 
 #include "crypto/token.h"
 #include "transport/conn.h"
+#include "transport/steer.h"
 
 /* ---- life --------------------------------------------------------------------------------- */
 
@@ -55,7 +56,7 @@ static void init_members(tern_endpoint *endpoint, const tern_config *config)
     endpoint->server_tls = tern_tls_ref(config->server_tls);
   if (config->client_tls != NULL)
     endpoint->client_tls = tern_tls_ref(config->client_tls);
-  endpoint->next_conn_id = 1;
+  endpoint->next_conn_id = 1 + config->steer.worker; /* no two workers give one number */
 }
 
 tern_status tern_endpoint_new(tern_endpoint **out, const tern_config *config,
@@ -154,6 +155,7 @@ void tern_endpoint_make_id(tern_endpoint *endpoint, struct tern_cid *cid,
   memset(cid, 0, sizeof *cid);
   cid->len = endpoint->config.cid_bytes;
   random->fill(random->arg, cid->bytes, cid->len);
+  tern_steer_mark(&endpoint->config.steer, cid->bytes);
   tern_reset_token(endpoint->config.reset_key, cid, reset_token);
 }
 

@@ -4,6 +4,7 @@
  *
  *   version unknown, >= 1,200 bytes   -> Version Negotiation
  *   Initial that holds to the rules   -> a new connection
+ *   id of another worker's            -> handed over to it
  *   short header                      -> a stateless reset of ours, or we read one of theirs
  *   anything else                     -> silence */
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "crypto/token.h"
 #include "transport/conn.h"
 #include "transport/endpoint.h"
+#include "transport/steer.h"
 #include "wire/stateless.h"
 
 static tern_conn *drop(tern_endpoint *endpoint, const struct tern_stranger *stranger,
@@ -23,6 +25,35 @@ static tern_conn *drop(tern_endpoint *endpoint, const struct tern_stranger *stra
 static bool may_answer(tern_endpoint *endpoint)
 {
   return tern_glitch_on_event(&endpoint->reply_meter, 1, endpoint->now);
+}
+
+/* An id that another worker made: the datagram lost its way when the peer's address changed, or nothing
+ * steers. True: it was handed over or dropped, and nobody is told that the connection is unknown.
+ * A first Initial is never among them, since its id is the client's: it belongs to whom it reaches. */
+static bool forward(tern_endpoint *endpoint, const struct tern_stranger *stranger)
+{
+  const tern_steer *steer = &endpoint->config.steer;
+  tern_slice id = stranger->invariant->dcid;
+  if (steer->workers <= 1 || steer->forward == NULL || id.len != endpoint->config.cid_bytes)
+    return false;
+  uint32_t worker = tern_steer_get_worker(steer, id.data);
+  if (worker == steer->worker)
+    return false;
+  tern_datagram datagram = *stranger->meta;
+  datagram.data = stranger->data;
+  datagram.len = stranger->len;
+  datagram.segment_bytes = 0;
+  bool before = tern_endpoint_enter_hook(endpoint);
+  bool is_taken = steer->forward(steer->arg, worker, &datagram);
+  tern_endpoint_leave_hook(endpoint, before);
+  if (!is_taken) {
+    drop(endpoint, stranger, TERN_DROP_WORKER_BUSY);
+    return true;
+  }
+  endpoint->stats.datagrams_forwarded++;
+  TERN_EVENT(&endpoint->events, 0, datagram_forwarded, .bytes = stranger->len, .worker = worker,
+             .remote = stranger->meta->remote);
+  return true;
 }
 
 /* [rfc9000-6.1] a server answers a version it does not know, if the datagram is large enough to start
@@ -67,6 +98,8 @@ static tern_conn *on_short(tern_endpoint *endpoint, const struct tern_stranger *
       return NULL;
     }
   }
+  if (forward(endpoint, stranger))
+    return NULL;
   size_t size = tern_reset_size(stranger->len);
   if (size == 0 || stranger->invariant->dcid.len != endpoint->config.cid_bytes)
     return drop(endpoint, stranger, TERN_DROP_UNKNOWN_CID);
@@ -117,6 +150,8 @@ static tern_conn *on_initial(tern_endpoint *endpoint, const struct tern_stranger
 
   if (tern_header_read_long(&reader, true, &header) != TERN_HEADER_OK)
     return drop(endpoint, stranger, TERN_DROP_HEADER_MALFORMED);
+  if (header.type == TERN_PACKET_HANDSHAKE && forward(endpoint, stranger))
+    return NULL;
   if (is_refused(endpoint, stranger, &header, &reason))
     return drop(endpoint, stranger, reason);
   struct tern_conn_args args = {.endpoint = endpoint,
