@@ -11,10 +11,11 @@
 #   make fuzz         each fuzzer for FUZZ_SECONDS
 #   make interop      against QUIC stacks of other people
 #   make bench        figures; bench-quick: the same in about a minute
+#   make budget       nanoseconds per packet by part of the work, both sides of a download
 #   make install      to PREFIX, default /usr/local
 #   make format       clang-format over the tree
 #   make clean        all build folders but the built AWS-LC; distclean: that too
-.PHONY: all build setup demo test caps check asan clang release fuzz interop bench bench-quick install \
+.PHONY: all build setup demo test caps check asan clang release fuzz interop bench bench-quick budget profile install \
         clean distclean format help
 .DEFAULT_GOAL := all
 SHELL := /bin/bash
@@ -103,6 +104,15 @@ bench bench-quick: release
 	@scripts/setup.sh bench
 	@ln -sfn release/tern build/tern-release
 	@bench/run.sh $(if $(filter bench-quick,$@),--quick)
+
+# release with line numbers: what the profilers run
+profile: setup
+	@$(call configure,profile,)
+	@$(call locked,profile) cmake --build build/profile -j $(JOBS)
+
+budget: profile
+	@scripts/setup.sh profile
+	@python3 -B bench/budget.py $(ARGS)
 
 install: setup
 	@$(call configure,release,-DCMAKE_INSTALL_PREFIX=$(PREFIX))

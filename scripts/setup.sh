@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Installs what a make target needs, from the distribution's packages, and builds AWS-LC.
 #
-#   scripts/setup.sh [build] [test] [check] [fuzz] [demo] [bench]      default: build
+#   scripts/setup.sh [build] [test] [check] [fuzz] [demo] [bench] [profile]      default: build
 #
 # Says nothing when there is nothing to do, and asks nothing. On Debian and its kin missing packages
 # are installed (as root, or by a sudo that asks no password); elsewhere their names are printed.
@@ -30,6 +30,8 @@ has() {
   libbrotli-dev) has_header brotli/decode.h ;;
   zlib1g-dev) has_header zlib.h ;;
   git) has_all git ;;
+  linux-perf) has_all perf ;;
+  valgrind) has_all valgrind ;;
   *) return 1 ;;
   esac
 }
@@ -58,7 +60,8 @@ for kind; do
   check) wanted+=" clang clang-format clang-tidy libcmocka-dev" ;;
   fuzz) wanted+=" clang"; runtime=yes ;;
   demo | bench) wanted+=" openssl" ;;
-  *) echo "setup: '$kind' is none of build, test, check, fuzz, demo, bench" >&2; exit 2 ;;
+  profile) wanted+=" openssl linux-perf valgrind" ;;
+  *) echo "setup: '$kind' is none of build, test, check, fuzz, demo, bench, profile" >&2; exit 2 ;;
   esac
 done
 
