@@ -5,8 +5,11 @@
  * window in bytes and a pacing rate. It holds its state in TERN_CC_STATE_BYTES inside the connection
  * and allocates nothing. It must be deterministic: same calls, same answers.
  *
- * Order of calls: init; then any of on_sent, on_acked (once per ACK frame processed, after loss
- * detection), on_congestion, on_persistent_congestion, on_spurious; then nothing (no deinit). */
+ * Order of calls: init; then any of the others; then nothing (no deinit). For what one batch of ACK
+ * frames told: on_lost for each lost packet, on_congestion (and on_persistent_congestion) if any of
+ * them, or a CE mark, signals congestion, on_acked once. Losses by time come without on_acked. The
+ * state may be copied by the bytes when the peer's port changes, so it must hold no pointer into
+ * itself. All calls are hooks: calling into tern answers TERN_REENTRY. */
 #ifndef TERN_CC_H
 #define TERN_CC_H
 
@@ -18,7 +21,13 @@ extern "C" {
 #endif
 
 #define TERN_CC_STATE_BYTES 512
-#define TERN_CC_VERSION 1
+#define TERN_CC_VERSION 2
+
+typedef struct tern_cc_start {
+  tern_time now;
+  uint64_t datagram_bytes; /* largest that is sent now: 1,200 to 65,535 */
+  uint64_t seed; /* for what should differ between connections; the only entropy there is */
+} tern_cc_start;
 
 /* Round-trip times of the route (RFC 9002 5). 0 = no sample yet. */
 typedef struct tern_cc_rtt {
@@ -64,13 +73,26 @@ typedef struct tern_cc_congestion {
   bool is_ecn;
 } tern_cc_congestion;
 
+/* One packet that was declared lost, with what was true when it left. */
+typedef struct tern_cc_lost {
+  tern_time now;
+  tern_time sent_time;
+  uint64_t packet_number;
+  uint64_t bytes;
+  uint64_t tx_in_flight_bytes;    /* in flight when it left, with itself */
+  uint64_t lost_bytes;            /* lost since it left, with itself */
+  uint64_t total_delivered_bytes; /* now */
+  bool is_app_limited;            /* it left while the sender was */
+} tern_cc_lost;
+
 struct tern_cc_ops {
   size_t size;      /* sizeof(tern_cc_ops) */
   uint32_t version; /* TERN_CC_VERSION */
   const char *name; /* "cubic" */
 
   /* required */
-  void (*init)(void *state, uint64_t datagram_bytes, tern_time now);
+  void (*init)(void *state, const tern_cc_start *start);
+  /* A packet left; `in_flight_bytes` has it counted. */
   void (*on_sent)(void *state, tern_time now, uint64_t bytes, uint64_t in_flight_bytes,
                   uint64_t packet_number);
   void (*on_acked)(void *state, const tern_cc_ack *ack);
@@ -80,19 +102,27 @@ struct tern_cc_ops {
 
   /* optional, may be NULL */
   uint64_t (*pacing_rate)(const void *state, const tern_cc_rtt *rtt); /* bytes/s; 0 = derive */
+  void (*on_lost)(void *state, const tern_cc_lost *lost);
   void (*on_spurious)(void *state, tern_time now); /* the last congestion event was no loss */
   void (*on_datagram_bytes)(void *state, uint64_t bytes); /* path MTU changed */
   uint64_t (*ssthresh_bytes)(const void *state);          /* for traces; UINT64_MAX = none yet */
   bool (*is_in_slow_start)(const void *state);
+  /* It holds the rate down on purpose: rate samples count as application-limited. */
+  bool (*wants_app_limited)(const void *state);
+  const char *(*state_name)(const void *state); /* for traces: a constant */
 };
 
 /* RFC 9438. The default. */
 extern const tern_cc_ops tern_cc_cubic;
 /* RFC 9002 appendix B. */
 extern const tern_cc_ops tern_cc_newreno;
+/* BBR version 3, draft-ietf-ccwg-bbr. */
+extern const tern_cc_ops tern_cc_bbr;
 
-/* By name ("cubic", "newreno"), or NULL. */
+/* By name ("cubic", "bbr", "newreno"), or NULL. */
 const tern_cc_ops *tern_cc_find(const char *name);
+/* The names in order of preference: the n-th from 0, or NULL. */
+const char *tern_cc_name(size_t n);
 
 #ifdef __cplusplus
 }

@@ -54,16 +54,17 @@ struct cubic {
 
 _Static_assert(sizeof(struct cubic) <= TERN_CC_STATE_BYTES, "fits the controller's state");
 
-static void init_state(void *state, uint64_t datagram_bytes, tern_time now)
+static void init_state(void *state, const tern_cc_start *start)
 {
   struct cubic *cubic = state;
+  uint64_t datagram_bytes = start->datagram_bytes;
 
   TERN_ASSERT(datagram_bytes >= 1200 && datagram_bytes <= UINT16_MAX);
   memset(cubic, 0, sizeof *cubic);
   cubic->now.window_bytes = tern_cc_initial_window(datagram_bytes);
   cubic->now.ssthresh_bytes = UINT64_MAX;
   cubic->datagram_bytes = datagram_bytes;
-  cubic->active_time = now;
+  cubic->active_time = start->now;
   cubic->is_restart = true;
   tern_hystart_init(&cubic->hystart);
 }

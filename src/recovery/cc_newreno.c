@@ -21,11 +21,11 @@ struct newreno {
 
 _Static_assert(sizeof(struct newreno) <= TERN_CC_STATE_BYTES, "fits the controller's state");
 
-static void init_state(void *state, uint64_t datagram_bytes, tern_time now)
+static void init_state(void *state, const tern_cc_start *start)
 {
   struct newreno *reno = state;
+  uint64_t datagram_bytes = start->datagram_bytes;
 
-  (void)now;
   reno->window_bytes = tern_cc_initial_window(datagram_bytes);
   reno->ssthresh_bytes = UINT64_MAX;
   reno->datagram_bytes = datagram_bytes;

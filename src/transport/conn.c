@@ -174,6 +174,7 @@ static tern_status add_route(tern_conn *conn, const struct tern_conn_args *args)
                                        .mtu_max_bytes = config->mtu_max_bytes,
                                        .has_ecn = config->ecn,
                                        .cc = config->cc,
+                                       .cc_seed = tern_random_u64(&config->random),
                                        .now = conn->endpoint->now};
   struct tern_route *route = tern_alloc_take_zero(&conn->alloc, sizeof *route);
 

@@ -9,6 +9,7 @@
  */
 #include <string.h>
 
+#include "base/random.h"
 #include "transport/conn.h"
 
 static uint8_t find_slot(const tern_conn *conn)
@@ -65,6 +66,7 @@ uint8_t tern_conn_add_route(tern_conn *conn, const tern_datagram *meta)
                                  .mtu_max_bytes = config->mtu_max_bytes,
                                  .has_ecn = config->ecn,
                                  .cc = config->cc,
+                                 .cc_seed = tern_random_u64(&config->random),
                                  .now = conn->endpoint->now};
 
   if (slot == TERN_ROUTE_NONE)

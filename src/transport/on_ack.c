@@ -348,6 +348,22 @@ struct loss_facts {
   tern_time newest_sent_time;
 };
 
+/* For controllers that want to know what was in flight when each one left. */
+static void tell_lost(tern_conn *conn, struct tern_route *route,
+                      const struct tern_sent_packet *packet, uint64_t number)
+{
+  tern_cc_lost lost = {.now = conn->endpoint->now,
+                       .sent_time = packet->sent_time,
+                       .packet_number = number,
+                       .bytes = packet->bytes,
+                       .tx_in_flight_bytes = packet->rate.tx_in_flight_bytes,
+                       .lost_bytes = route->rate.lost_bytes - packet->rate.lost_bytes,
+                       .total_delivered_bytes = route->rate.delivered_bytes,
+                       .is_app_limited = packet->rate.is_app_limited};
+
+  route->cc->on_lost(route->cc_state, &lost);
+}
+
 static void on_packet_lost(tern_conn *conn, struct tern_pn_space *space,
                            struct tern_sent_packet *packet, uint64_t number,
                            struct loss_facts *facts)
@@ -368,6 +384,8 @@ static void on_packet_lost(tern_conn *conn, struct tern_pn_space *space,
     if (tern_pmtud_on_lost(&route->pmtud, packet->bytes, now))
       tern_conn_on_mtu(conn, route);
     tern_rate_on_lost(&route->rate, packet->bytes);
+    if (route->cc->on_lost != NULL)
+      tell_lost(conn, route, packet, number);
     facts->bytes += packet->bytes;
     facts->largest = number;
     facts->newest_sent_time = packet->sent_time;
@@ -437,16 +455,24 @@ static uint64_t detect_all_losses(tern_conn *conn)
 
 /* ---- the controller, once per batch ---------------------------------------------------------- */
 
+static const char *name_state(const struct tern_route *route)
+{
+  const tern_cc_ops *cc = route->cc;
+
+  if (cc->state_name != NULL)
+    return cc->state_name(route->cc_state);
+  return cc->is_in_slow_start != NULL && cc->is_in_slow_start(route->cc_state) ? "slow_start"
+                                                                               : "avoidance";
+}
+
 void tern_conn_show_congestion(tern_conn *conn, struct tern_route *route)
 {
   const tern_cc_ops *cc = route->cc;
-  TERN_EVENT(
-      &conn->endpoint->events, conn->id, congestion_state,
-      .state = cc->is_in_slow_start != NULL && cc->is_in_slow_start(route->cc_state) ? "slow_start"
-                                                                                     : "avoidance",
-      .window_bytes = cc->window_bytes(route->cc_state), .in_flight_bytes = route->in_flight.bytes,
-      .ssthresh_bytes =
-          cc->ssthresh_bytes != NULL ? cc->ssthresh_bytes(route->cc_state) : UINT64_MAX);
+  TERN_EVENT(&conn->endpoint->events, conn->id, congestion_state, .state = name_state(route),
+             .window_bytes = cc->window_bytes(route->cc_state),
+             .in_flight_bytes = route->in_flight.bytes,
+             .ssthresh_bytes =
+                 cc->ssthresh_bytes != NULL ? cc->ssthresh_bytes(route->cc_state) : UINT64_MAX);
 }
 
 static void tell_ecn(tern_conn *conn, struct tern_route *route, const struct tern_ack_news *news)
@@ -493,6 +519,8 @@ void tern_conn_settle_acks(tern_conn *conn)
     tell_ecn(conn, route, news);
   if (news->acked_bytes != 0)
     route->cc->on_acked(route->cc_state, &ack);
+  if (route->cc->wants_app_limited != NULL && route->cc->wants_app_limited(route->cc_state))
+    tern_rate_on_app_limited(&route->rate, route->in_flight.bytes);
   tern_conn_show_congestion(conn, route);
   memset(news, 0, sizeof *news);
 }

@@ -25,7 +25,9 @@ void tern_route_init(struct tern_route *route, const struct tern_route_args *arg
   tern_ecn_route_init(&route->ecn, args->has_ecn);
   tern_pmtud_init(&route->pmtud, args->mtu_initial_bytes, args->mtu_max_bytes);
   route->cc = args->cc;
-  route->cc->init(route->cc_state, args->mtu_initial_bytes, args->now);
+  tern_cc_start start = {
+      .now = args->now, .datagram_bytes = args->mtu_initial_bytes, .seed = args->cc_seed};
+  route->cc->init(route->cc_state, &start);
 }
 
 bool tern_route_is(const struct tern_route *route, const tern_addr *local, const tern_addr *remote)

@@ -85,6 +85,7 @@ struct tern_route_args {
   uint16_t mtu_max_bytes;
   bool has_ecn;
   const tern_cc_ops *cc;
+  uint64_t cc_seed;
   tern_time now;
 };
 

@@ -130,7 +130,7 @@ static void begin(struct world *w)
   w->cc = &tern_cc_cubic;
   w->now = TERN_SECOND;
   w->number = 0;
-  w->cc->init(&w->state, DATAGRAM, w->now);
+  w->cc->init(&w->state, &(tern_cc_start){.now = w->now, .datagram_bytes = DATAGRAM});
 }
 
 static uint64_t window(const struct world *w)

@@ -19,7 +19,7 @@ static void begin(struct world *w, uint64_t datagram_bytes)
   memset(w, 0xa5, sizeof *w);
   w->cc = tern_cc_find("newreno");
   assert_ptr_equal(w->cc, &tern_cc_newreno);
-  w->cc->init(&w->state, datagram_bytes, 0);
+  w->cc->init(&w->state, &(tern_cc_start){.datagram_bytes = datagram_bytes});
 }
 
 static uint64_t window(const struct world *w)

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* What each congestion controller makes of a path, in figures: one long transfer, or two that share a
+ * queue.
+ *
+ *   utilisation = stream bytes between two times / (rate * time)      start-up is left out
+ *
+ * A sample of points runs always; TERN_CC_TABLE=full prints the whole tables (scripts/cc_tables.sh), and
+ * TERN_CC_TABLE="cc mbit rtt_ms queue_percent loss_ppm" one point. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tern/cc.h>
+
+#include "transport/sim_plans.h"
+
+struct point {
+  const char *cc;
+  uint64_t mbit;
+  uint64_t rtt_ms;
+  uint64_t queue_percent; /* of a bandwidth-delay product */
+  uint32_t loss_ppm;
+};
+
+struct outcome {
+  double share;        /* of the link's rate, in stream bytes */
+  double first_second; /* the same over the first second of the connection */
+  double lost;         /* of the packets sent */
+  double rtt_ms;       /* smoothed at the end */
+};
+
+static bool is_full(void)
+{
+  const char *wish = getenv("TERN_CC_TABLE");
+  return wish != NULL && strcmp(wish, "full") == 0;
+}
+
+static struct sim_world_args point_args(const struct point *point, uint64_t seed, uint64_t seconds)
+{
+  struct sim_world_args args = sim_world_defaults(seed);
+  args.link.rate = point->mbit * 125000;
+  args.link.delay_ns = point->rtt_ms * TERN_MS / 2;
+  args.link.queue_bytes = args.link.rate * point->rtt_ms / 1000 * point->queue_percent / 100;
+  args.plan.down_bytes = (seconds + 10) * args.link.rate;
+  args.plan.way = SIM_APP_SOURCE;
+  args.plan.stays_open = true;
+  args.server.cc = tern_cc_find(point->cc);
+  args.client.conn_window_max_bytes = args.client.stream_window_max_bytes = 1 << 28;
+  return args;
+}
+
+/* Bytes of a stream fill the wire only up to the headers, 1,452 byte datagrams. */
+static struct outcome run_point(const struct point *point, uint64_t seconds)
+{
+  struct sim_world_args args = point_args(point, 1, seconds);
+  struct sim_world_args lossless = args;
+  struct outcome outcome;
+  tern_conn_stats stats;
+
+  args.link.loss_ppm = point->loss_ppm;
+  args.up = &lossless.link;
+  struct sim_world *world = sim_world_new(&args);
+  struct sim_app *client = &world->clients[0];
+  (void)sim_world_run(world, TERN_SECOND);
+  outcome.first_second = (double)client->bytes_received / (double)args.link.rate;
+  (void)sim_world_run(world, (seconds / 5) * TERN_SECOND);
+  uint64_t before = client->bytes_received;
+  tern_time begun = tern_sim_now(world->sim);
+  (void)sim_world_run(world, (seconds - seconds / 5) * TERN_SECOND);
+  outcome.share = (double)(client->bytes_received - before) /
+                  ((double)args.link.rate * sim_plans_seconds(tern_sim_now(world->sim) - begun));
+  tern_conn_get_stats(world->servers[0].conn, &stats);
+  outcome.lost = (double)stats.packets_lost / (double)stats.packets_sent;
+  outcome.rtt_ms = (double)stats.rtt_smoothed_ns / 1e6;
+  world->args.plan.stays_open = false;
+  sim_world_free(world);
+  return outcome;
+}
+
+static struct outcome show_point(const struct point *point, uint64_t seconds)
+{
+  struct outcome outcome = run_point(point, seconds);
+  print_message(
+      "%-8s %5llu Mbit/s %4llu ms  %4llu %% BDP  %.2f %% loss: %5.1f %%  (1st second %4.1f %%, "
+      "lost %.2f %%, srtt %.0f ms)\n",
+      point->cc, SIM_PLANS_LLU(point->mbit), SIM_PLANS_LLU(point->rtt_ms),
+      SIM_PLANS_LLU(point->queue_percent), point->loss_ppm / 1e4, 100 * outcome.share,
+      100 * outcome.first_second, 100 * outcome.lost, outcome.rtt_ms);
+  return outcome;
+}
+
+/* ---- one flow ------------------------------------------------------------------------------ */
+
+static void full_use_of_one_bdp(void **state)
+{
+  static const uint64_t mbits[] = {1, 10, 100, 1000};
+  static const uint64_t rtts[] = {10, 50, 100, 200};
+  (void)state;
+  for (size_t n = 0; tern_cc_name(n) != NULL; n++) {
+    struct point sample = {tern_cc_name(n), 10, 50, 100, 0};
+    if (!is_full()) {
+      assert_true(show_point(&sample, 25).share >= 0.90);
+      continue;
+    }
+    for (size_t i = 0; i < 4; i++)
+      for (size_t j = 0; j < 4; j++) {
+        struct point point = {tern_cc_name(n), mbits[i], rtts[j], 100, 0};
+        (void)show_point(&point, 40);
+      }
+  }
+}
+
+static void random_loss_in_a_shallow_buffer(void **state)
+{
+  struct point bbr = {"bbr", 20, 50, 50, 10000};
+  struct point cubic = {"cubic", 20, 50, 50, 10000};
+  (void)state;
+  assert_true(show_point(&bbr, 25).share >= 0.85);
+  assert_true(show_point(&cubic, 25).share < 0.30);
+}
+
+int main(void)
+{
+  const char *wish = getenv("TERN_CC_TABLE");
+  char name[32];
+  struct point point = {.cc = name};
+  unsigned long long mbit, rtt, queue;
+  if (wish != NULL &&
+      sscanf(wish, "%31s %llu %llu %llu %u", name, &mbit, &rtt, &queue, &point.loss_ppm) == 5) {
+    point.mbit = mbit;
+    point.rtt_ms = rtt;
+    point.queue_percent = queue;
+    (void)show_point(&point, 40);
+    return 0;
+  }
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(full_use_of_one_bdp),
+      cmocka_unit_test(random_loss_in_a_shallow_buffer),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
