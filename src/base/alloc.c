@@ -30,6 +30,7 @@
 #endif
 
 #define PAGE_BYTES 4096
+#define PAGE_OBJECTS_MIN 2
 
 static void *take_from_system(void *arg, size_t size)
 {
@@ -139,7 +140,8 @@ struct tern_pool_page {
   struct tern_pool_page *prev;
   struct tern_pool_page *next;
   union slot *free;
-  size_t live;
+  uint32_t objects;
+  uint32_t live;
 };
 
 static size_t get_slot_bytes(const struct tern_pool *pool)
@@ -147,9 +149,9 @@ static size_t get_slot_bytes(const struct tern_pool *pool)
   return sizeof(union slot) + pool->object_bytes;
 }
 
-static size_t get_page_bytes(const struct tern_pool *pool)
+static size_t get_page_bytes(const struct tern_pool *pool, size_t objects)
 {
-  return sizeof(struct tern_pool_page) + pool->objects_per_page * get_slot_bytes(pool);
+  return sizeof(struct tern_pool_page) + objects * get_slot_bytes(pool);
 }
 
 /* Objects are aligned for pointers and 64-bit integers. */
@@ -158,9 +160,9 @@ void tern_pool_init(struct tern_pool *pool, struct tern_alloc *alloc, size_t obj
   TERN_ASSERT(object_bytes > 0);
   *pool = (struct tern_pool){.alloc = alloc, .object_bytes = (object_bytes + 7) / 8 * 8};
   size_t room = PAGE_BYTES - sizeof(struct tern_pool_page);
-  pool->objects_per_page = room / get_slot_bytes(pool);
-  if (pool->objects_per_page == 0)
-    pool->objects_per_page = 1;
+  pool->page_objects_max = room / get_slot_bytes(pool);
+  if (pool->page_objects_max == 0)
+    pool->page_objects_max = 1;
 }
 
 static void link_page(struct tern_pool_page **list, struct tern_pool_page *page)
@@ -184,8 +186,9 @@ static void unlink_page(struct tern_pool_page **list, struct tern_pool_page *pag
 
 static void give_page(struct tern_pool *pool, struct tern_pool_page *page)
 {
-  ASAN_UNPOISON_MEMORY_REGION(page, get_page_bytes(pool));
-  tern_alloc_give(pool->alloc, page, get_page_bytes(pool));
+  size_t bytes = get_page_bytes(pool, page->objects);
+  ASAN_UNPOISON_MEMORY_REGION(page, bytes);
+  tern_alloc_give(pool->alloc, page, bytes);
 }
 
 void tern_pool_deinit(struct tern_pool *pool)
@@ -198,13 +201,21 @@ void tern_pool_deinit(struct tern_pool *pool)
   }
 }
 
+/* Few objects take little memory, many are taken in bulk. */
+static size_t choose_objects(const struct tern_pool *pool)
+{
+  size_t objects = pool->live / 4 > PAGE_OBJECTS_MIN ? pool->live / 4 : PAGE_OBJECTS_MIN;
+  return objects < pool->page_objects_max ? objects : pool->page_objects_max;
+}
+
 static bool add_page(struct tern_pool *pool)
 {
-  struct tern_pool_page *page = tern_alloc_take(pool->alloc, get_page_bytes(pool));
+  size_t objects = choose_objects(pool);
+  struct tern_pool_page *page = tern_alloc_take(pool->alloc, get_page_bytes(pool, objects));
   if (page == NULL)
     return false;
-  *page = (struct tern_pool_page){0};
-  for (size_t i = pool->objects_per_page; i-- > 0;) {
+  *page = (struct tern_pool_page){.objects = (uint32_t)objects};
+  for (size_t i = objects; i-- > 0;) {
     union slot *slot = (union slot *)(void *)((char *)(page + 1) + i * get_slot_bytes(pool));
     slot->next = page->free;
     page->free = slot;
@@ -282,6 +293,16 @@ void tern_pool_give(struct tern_pool *pool, void *object)
     on_page_partial(pool, page);
   if (page->live == 0)
     on_page_empty(pool, page);
+}
+
+void tern_pool_trim(struct tern_pool *pool)
+{
+  struct tern_pool_page *front = pool->partial;
+
+  if (front == NULL || front->live != 0)
+    return;
+  unlink_page(&pool->partial, front);
+  give_page(pool, front);
 }
 
 void tern_wipe(void *data, size_t len)

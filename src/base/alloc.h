@@ -40,14 +40,15 @@ void tern_alloc_give(struct tern_alloc *alloc, void *block, size_t size);
 /* Moves the charge of a block between accounts, for example when a chunk changes owner. */
 void tern_alloc_move(struct tern_alloc *from, struct tern_alloc *to, size_t size);
 
-/* Fixed-size objects in pages of about 4 KiB; free pages but one go back to `alloc`. */
+/* Fixed-size objects in pages: of two objects each while there are few, later of a quarter of what lives
+ * already, up to about 4 KiB; free pages but one go back to `alloc`. */
 struct tern_pool_page;
 struct tern_pool {
   struct tern_alloc *alloc;
   struct tern_pool_page *partial; /* pages with a free slot */
   struct tern_pool_page *full;
   size_t object_bytes;
-  size_t objects_per_page;
+  size_t page_objects_max;
   size_t live;
 };
 
@@ -57,6 +58,8 @@ void tern_pool_deinit(struct tern_pool *pool);
 /* Zeroed, or NULL. */
 TERN_MUST_CHECK void *tern_pool_take(struct tern_pool *pool);
 void tern_pool_give(struct tern_pool *pool, void *object);
+/* Gives the free page back, too. */
+void tern_pool_trim(struct tern_pool *pool);
 
 /* Overwrites secrets in a way that the compiler may not drop. */
 void tern_wipe(void *data, size_t len);

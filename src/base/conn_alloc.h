@@ -21,6 +21,10 @@ struct tern_event_bus *tern_conn_events(tern_conn *conn);
  * call the transport. */
 void tern_conn_set_cleanup(tern_conn *conn, void (*cleanup)(void *arg), void *arg);
 
+/* `rest(arg)` runs when the connection has been silent for a while: memory that can be had anew by the
+ * next use should go back. It must not call the transport. */
+void tern_conn_set_rest(tern_conn *conn, void (*rest)(void *arg), void *arg);
+
 /* `fire(arg, now)` runs once, as a notification, when `now` reaches `at` (tern_endpoint_timeout);
  * setting it again moves it; TERN_TIME_NEVER takes it back. */
 void tern_conn_set_alarm(tern_conn *conn, tern_time at, void (*fire)(void *arg, tern_time now),

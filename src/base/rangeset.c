@@ -20,6 +20,18 @@ void tern_rangeset_deinit(struct tern_rangeset *set, struct tern_alloc *alloc)
   tern_rangeset_init(set);
 }
 
+void tern_rangeset_trim(struct tern_rangeset *set, struct tern_alloc *alloc)
+{
+  struct tern_range *ranges = set->ranges;
+
+  if (ranges == set->few || set->count > TERN_RANGESET_INLINE)
+    return;
+  memcpy(set->few, ranges, set->count * sizeof *ranges);
+  tern_alloc_give(alloc, ranges, set->capacity * sizeof *ranges);
+  set->ranges = set->few;
+  set->capacity = TERN_RANGESET_INLINE;
+}
+
 /* First index whose end is at or above `value`: the first range that [value, ...) touches. The upper
  * end is looked at before searching. */
 static uint32_t find_touching(const struct tern_rangeset *set, uint64_t value)

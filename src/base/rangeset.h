@@ -49,6 +49,8 @@ TERN_MUST_CHECK tern_status tern_rangeset_remove(struct tern_rangeset *set,
 void tern_rangeset_remove_below(struct tern_rangeset *set, uint64_t end);
 /* Drops the lowest range. */
 void tern_rangeset_drop_first(struct tern_rangeset *set);
+/* Gives the heap back if the ranges fit the struct. */
+void tern_rangeset_trim(struct tern_rangeset *set, struct tern_alloc *alloc);
 bool tern_rangeset_has(const struct tern_rangeset *set, uint64_t value);
 /* True if all of [start, end) is in the set. */
 bool tern_rangeset_covers(const struct tern_rangeset *set, uint64_t start, uint64_t end);

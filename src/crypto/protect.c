@@ -71,7 +71,8 @@ static void mask_headers(struct tern_keys *keys, const struct tern_seal_item *it
 tern_status tern_protect_seal_run(struct tern_keys *keys, uint32_t path_id,
                                   struct tern_seal_item *items, size_t count)
 {
-  TERN_ASSERT(keys->tx.key.aead != NULL);
+  if (!tern_keys_is_tx_awake(keys) && tern_keys_wake_tx(keys) != TERN_OK)
+    return TERN_NOMEM;
   /* [rfc9001-6.6] MUST NOT seal more packets with one key than its confidentiality limit. */
   if (count > keys->sealed_max - keys->tx.sealed)
     return TERN_LIMIT;
@@ -126,7 +127,11 @@ static void unmask_some(struct tern_keys *keys, struct tern_open_item *items, si
 
 void tern_protect_unmask_run(struct tern_keys *keys, struct tern_open_item *items, size_t count)
 {
-  TERN_ASSERT(keys->rx.hp.hp != NULL);
+  if (!tern_keys_is_rx_awake(keys) && tern_keys_wake_rx(keys) != TERN_OK) {
+    for (size_t i = 0; i < count; i++)
+      items[i].is_bad = true;
+    return;
+  }
   for (size_t done = 0; done < count; done += MASKS_MAX) {
     size_t left = count - done;
     unmask_some(keys, items + done, left < MASKS_MAX ? left : MASKS_MAX);
@@ -206,7 +211,7 @@ static enum tern_open_result settle_phase(struct tern_keys *keys, const struct t
   tern_keys_promote_next(keys, item->number);
   /* [rfc9001-6.2] MUST update the send keys to the same phase before acknowledging this packet. If we
    * began, they are there already. */
-  if (keys->tx.key.aead != NULL && keys->tx.generation < keys->rx.generation &&
+  if (keys->tx.is_set && keys->tx.generation < keys->rx.generation &&
       tern_keys_update_tx(keys) != TERN_OK)
     return TERN_OPEN_NOMEM;
   return TERN_OPEN_KEY_UPDATED;

@@ -30,7 +30,8 @@ struct tern_seal_item {
 /* Seals each item in place: payload encrypted, tag in the last 16 bytes, header masked. Long and short
  * headers. Each must hold pn_len + payload >= 4 bytes, so that there is something to sample
  * [rfc9001-5.4.2]: the packer pads. TERN_LIMIT: the confidentiality limit of this key would be passed,
- * nothing was sealed; update keys or close with AEAD_LIMIT_REACHED [rfc9001-6.6]. */
+ * nothing was sealed; update keys or close with AEAD_LIMIT_REACHED [rfc9001-6.6]. TERN_NOMEM: the keys
+ * rest and could not be woken, which tern_keys_wake_tx tells beforehand. */
 TERN_MUST_CHECK tern_status tern_protect_seal_run(struct tern_keys *keys, uint32_t path_id,
                                                   struct tern_seal_item *items, size_t count);
 
@@ -39,7 +40,8 @@ struct tern_open_item {
   uint16_t pn_at;  /* in: offset of the packet number */
   uint16_t len;    /* in: of this packet, tag included */
 
-  bool is_bad;           /* out of unmask: too short to be sampled; do not open */
+  bool is_bad;           /* out of unmask: too short to be sampled (or no memory to wake the keys);
+                                 do not open */
   uint8_t first_byte;    /* out of unmask: without protection, also written to packet[0] */
   uint8_t pn_len;        /* out of unmask */
   uint32_t pn_truncated; /* out of unmask */

@@ -74,17 +74,17 @@ struct tern_keys *tern_keys_new(struct tern_alloc *alloc)
   return keys;
 }
 
-static void drop_key(struct tern_keys *keys, struct tern_key *key)
+static void stop_key(struct tern_keys *keys, struct tern_key *key)
 {
-  if (key->aead != NULL) {
-    keys->ops->aead_deinit(key->aead);
-    tern_wipe(key->aead, keys->ops->aead_bytes);
-    tern_alloc_give(keys->alloc, key->aead, keys->ops->aead_bytes);
-  }
-  tern_wipe(key, sizeof *key);
+  if (key->aead == NULL)
+    return;
+  keys->ops->aead_deinit(key->aead);
+  tern_wipe(key->aead, keys->ops->aead_bytes);
+  tern_alloc_give(keys->alloc, key->aead, keys->ops->aead_bytes);
+  key->aead = NULL;
 }
 
-static void drop_hp(struct tern_keys *keys, struct tern_hp_key *hp)
+static void stop_hp(struct tern_keys *keys, struct tern_hp_key *hp)
 {
   if (hp->hp == NULL)
     return;
@@ -92,6 +92,18 @@ static void drop_hp(struct tern_keys *keys, struct tern_hp_key *hp)
   tern_wipe(hp->hp, keys->ops->hp_bytes);
   tern_alloc_give(keys->alloc, hp->hp, keys->ops->hp_bytes);
   hp->hp = NULL;
+}
+
+static void drop_key(struct tern_keys *keys, struct tern_key *key)
+{
+  stop_key(keys, key);
+  tern_wipe(key, sizeof *key);
+}
+
+static void drop_hp(struct tern_keys *keys, struct tern_hp_key *hp)
+{
+  stop_hp(keys, hp);
+  tern_wipe(hp, sizeof *hp);
 }
 
 void tern_keys_free(struct tern_keys *keys)
@@ -114,6 +126,25 @@ static tern_slice secret_slice(const struct tern_keys *keys, const uint8_t *secr
   return tern_slice_of(secret, tern_hash_bytes(tern_aead_hash(keys->aead)));
 }
 
+/* The context of a key whose bytes are there. */
+static tern_status start_key(struct tern_keys *keys, struct tern_key *key, bool is_seal)
+{
+  key->aead = tern_alloc_take_zero(keys->alloc, keys->ops->aead_bytes);
+  if (key->aead != NULL && keys->ops->aead_init(key->aead, keys->aead, key->bytes, is_seal))
+    return TERN_OK;
+  stop_key(keys, key);
+  return TERN_NOMEM;
+}
+
+static tern_status start_hp(struct tern_keys *keys, struct tern_hp_key *hp)
+{
+  hp->hp = tern_alloc_take_zero(keys->alloc, keys->ops->hp_bytes);
+  if (hp->hp != NULL && keys->ops->hp_init(hp->hp, keys->aead, hp->bytes))
+    return TERN_OK;
+  stop_hp(keys, hp);
+  return TERN_NOMEM;
+}
+
 /* [rfc9001-5.1] key and IV from a secret. */
 static tern_status make_key(struct tern_keys *keys, const uint8_t *secret, bool is_seal,
                             struct tern_key *out)
@@ -121,16 +152,12 @@ static tern_status make_key(struct tern_keys *keys, const uint8_t *secret, bool 
   const struct tern_version_secrets *labels = tern_version_secrets_find(keys->version);
   enum tern_hash_id hash = tern_aead_hash(keys->aead);
   tern_slice from = secret_slice(keys, secret);
-  uint8_t bytes[TERN_AEAD_KEY_MAX];
   struct tern_key key = {0};
 
-  if (!tern_expand_label(hash, from, labels->label_key, bytes, tern_aead_key_bytes(keys->aead)) ||
-      !tern_expand_label(hash, from, labels->label_iv, key.iv, sizeof key.iv))
-    return TERN_NOMEM;
-  key.aead = tern_alloc_take_zero(keys->alloc, keys->ops->aead_bytes);
-  bool is_ok = key.aead != NULL && keys->ops->aead_init(key.aead, keys->aead, bytes, is_seal);
-  tern_wipe(bytes, sizeof bytes);
-  if (!is_ok) {
+  if (!tern_expand_label(hash, from, labels->label_key, key.bytes,
+                         tern_aead_key_bytes(keys->aead)) ||
+      !tern_expand_label(hash, from, labels->label_iv, key.iv, sizeof key.iv) ||
+      start_key(keys, &key, is_seal) != TERN_OK) {
     drop_key(keys, &key);
     return TERN_NOMEM;
   }
@@ -140,24 +167,16 @@ static tern_status make_key(struct tern_keys *keys, const uint8_t *secret, bool 
 }
 
 /* [rfc9001-5.4] the header protection key, made once from the first secret. */
-static tern_status make_hp(struct tern_keys *keys, const uint8_t *secret, struct tern_hp_key *out)
+static tern_status make_hp(struct tern_keys *keys, const uint8_t *secret, struct tern_hp_key *hp)
 {
   const struct tern_version_secrets *labels = tern_version_secrets_find(keys->version);
-  uint8_t bytes[TERN_AEAD_KEY_MAX];
-  struct tern_hp_key hp = {tern_alloc_take_zero(keys->alloc, keys->ops->hp_bytes)};
 
-  if (hp.hp == NULL)
-    return TERN_NOMEM;
-  bool is_ok = tern_expand_label(tern_aead_hash(keys->aead), secret_slice(keys, secret),
-                                 labels->label_hp, bytes, tern_aead_key_bytes(keys->aead)) &&
-               keys->ops->hp_init(hp.hp, keys->aead, bytes);
-  tern_wipe(bytes, sizeof bytes);
-  if (!is_ok) {
-    drop_hp(keys, &hp);
-    return TERN_NOMEM;
-  }
-  *out = hp;
-  return TERN_OK;
+  if (tern_expand_label(tern_aead_hash(keys->aead), secret_slice(keys, secret), labels->label_hp,
+                        hp->bytes, tern_aead_key_bytes(keys->aead)) &&
+      start_hp(keys, hp) == TERN_OK)
+    return TERN_OK;
+  drop_hp(keys, hp);
+  return TERN_NOMEM;
 }
 
 /* The second direction must agree with the first; the first one decides. */
@@ -181,7 +200,7 @@ static tern_status settle_suite(struct tern_keys *keys, enum tern_aead_id aead, 
 tern_status tern_keys_set_tx(struct tern_keys *keys, enum tern_aead_id aead, uint32_t version,
                              tern_slice secret)
 {
-  if (keys->tx.key.aead != NULL)
+  if (keys->tx.is_set)
     return TERN_STATE;
   tern_status status = settle_suite(keys, aead, version, secret);
   if (status != TERN_OK)
@@ -194,13 +213,14 @@ tern_status tern_keys_set_tx(struct tern_keys *keys, enum tern_aead_id aead, uin
     drop_hp(keys, &keys->tx.hp);
     tern_wipe(keys->tx.secret, sizeof keys->tx.secret);
   }
+  keys->tx.is_set = status == TERN_OK;
   return status;
 }
 
 tern_status tern_keys_set_rx(struct tern_keys *keys, enum tern_aead_id aead, uint32_t version,
                              tern_slice secret)
 {
-  if (keys->rx.current.aead != NULL)
+  if (keys->rx.is_set)
     return TERN_STATE;
   tern_status status = settle_suite(keys, aead, version, secret);
   if (status != TERN_OK)
@@ -213,6 +233,7 @@ tern_status tern_keys_set_rx(struct tern_keys *keys, enum tern_aead_id aead, uin
     drop_hp(keys, &keys->rx.hp);
     tern_wipe(keys->rx.secret, sizeof keys->rx.secret);
   }
+  keys->rx.is_set = status == TERN_OK;
   return status;
 }
 
@@ -288,7 +309,7 @@ bool tern_keys_wants_update(const struct tern_keys *keys)
 tern_status tern_keys_update_tx(struct tern_keys *keys)
 {
   struct tern_key next;
-  if (keys->tx.key.aead == NULL || keys->tx.generation > keys->rx.generation)
+  if (!keys->tx.is_set || keys->tx.generation > keys->rx.generation)
     return TERN_STATE;
   tern_status status = make_next(keys, keys->tx.secret, true, &next);
   if (status != TERN_OK)
@@ -335,9 +356,30 @@ void tern_keys_drop_previous(struct tern_keys *keys)
   drop_key(keys, &keys->rx.previous);
 }
 
-void tern_keys_trim(struct tern_keys *keys)
+/* ---- rest ---------------------------------------------------------------------------------- */
+
+void tern_keys_rest(struct tern_keys *keys)
 {
+  stop_key(keys, &keys->tx.key);
+  stop_hp(keys, &keys->tx.hp);
+  stop_key(keys, &keys->rx.current);
+  stop_hp(keys, &keys->rx.hp);
   drop_key(keys, &keys->rx.previous);
-  /* Only the context goes, which is the large part: its secret stays, and makes it anew. */
-  drop_key(keys, &keys->rx.next);
+  drop_key(keys, &keys->rx.next); /* its secret stays, and makes it anew */
+}
+
+tern_status tern_keys_wake_tx(struct tern_keys *keys)
+{
+  TERN_ASSERT(keys->tx.is_set);
+  if (keys->tx.key.aead == NULL && start_key(keys, &keys->tx.key, true) != TERN_OK)
+    return TERN_NOMEM;
+  return keys->tx.hp.hp != NULL ? TERN_OK : start_hp(keys, &keys->tx.hp);
+}
+
+tern_status tern_keys_wake_rx(struct tern_keys *keys)
+{
+  TERN_ASSERT(keys->rx.is_set);
+  if (keys->rx.current.aead == NULL && start_key(keys, &keys->rx.current, false) != TERN_OK)
+    return TERN_NOMEM;
+  return keys->rx.hp.hp != NULL ? TERN_OK : start_hp(keys, &keys->rx.hp);
 }

@@ -38,18 +38,21 @@ enum tern_level {
 #define TERN_AEAD_FAILED_MAX_GCM (UINT64_C(1) << 52)
 #define TERN_AEAD_FAILED_MAX_CHACHA20 (UINT64_C(1) << 36)
 
-/* One direction, one generation: an AEAD context and its IV. */
+/* One direction, one generation: an AEAD context, its IV, and the key that it is made from. */
 struct tern_key {
-  void *aead; /* NULL = none; ops->aead_bytes */
+  void *aead; /* NULL = none, or it rests; ops->aead_bytes */
   uint8_t iv[TERN_AEAD_NONCE_BYTES];
+  uint8_t bytes[TERN_AEAD_KEY_MAX];
 };
 
 /* Header protection of one direction. */
 struct tern_hp_key {
-  void *hp; /* NULL = none; ops->hp_bytes */
+  void *hp; /* NULL = none, or it rests; ops->hp_bytes */
+  uint8_t bytes[TERN_AEAD_KEY_MAX];
 };
 
 struct tern_keys_tx {
+  bool is_set;
   struct tern_key key;
   struct tern_hp_key hp;
   uint8_t secret[TERN_HASH_MAX]; /* of `generation` */
@@ -59,6 +62,7 @@ struct tern_keys_tx {
 };
 
 struct tern_keys_rx {
+  bool is_set;
   struct tern_key current, next, previous;
   struct tern_hp_key hp;
   uint8_t secret[TERN_HASH_MAX]; /* of `next` if is_next_derived, else of `current` */
@@ -100,11 +104,11 @@ TERN_MUST_CHECK tern_status tern_keys_set_rx(struct tern_keys *keys, enum tern_a
                                              uint32_t version, tern_slice secret);
 static inline bool tern_keys_has_tx(const struct tern_keys *keys)
 {
-  return keys != NULL && keys->tx.key.aead != NULL;
+  return keys != NULL && keys->tx.is_set;
 }
 static inline bool tern_keys_has_rx(const struct tern_keys *keys)
 {
-  return keys != NULL && keys->rx.current.aead != NULL;
+  return keys != NULL && keys->rx.is_set;
 }
 
 /* The Key Phase bit (0 or 1) that short headers sealed now must carry. */
@@ -126,9 +130,25 @@ bool tern_keys_wants_update(const struct tern_keys *keys);
 TERN_MUST_CHECK tern_status tern_keys_update_tx(struct tern_keys *keys);
 /* Forgets the previous receiving generation: 3 PTO after KEY_UPDATED [rfc9001-6.5]. */
 void tern_keys_drop_previous(struct tern_keys *keys);
-/* Gives the memory of `next` and `previous` back, for a connection that idles; `next` comes back by
- * itself with the next packet. */
-void tern_keys_trim(struct tern_keys *keys);
+
+/* ---- rest ---------------------------------------------------------------------------------- */
+
+/* A connection that idles keeps its keys as bytes and gives the library's contexts back, which are ten
+ * times as large. The previous receiving generation is forgotten. */
+void tern_keys_rest(struct tern_keys *keys);
+/* Makes the contexts of a direction anew if they rest; the direction must be set. tern_protect_unmask_run
+ * wakes the receiving one by itself. TERN_NOMEM: as it was. */
+TERN_MUST_CHECK tern_status tern_keys_wake_tx(struct tern_keys *keys);
+TERN_MUST_CHECK tern_status tern_keys_wake_rx(struct tern_keys *keys);
+/* Header protection is woken last. */
+static inline bool tern_keys_is_tx_awake(const struct tern_keys *keys)
+{
+  return keys->tx.hp.hp != NULL;
+}
+static inline bool tern_keys_is_rx_awake(const struct tern_keys *keys)
+{
+  return keys->rx.hp.hp != NULL;
+}
 
 /* ---- derivation, for protect.c and tests --------------------------------------------------- */
 

@@ -133,6 +133,36 @@ static const tern_conn_ops conn_ops = {
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
+static void trim(struct tern_buf *buf)
+{
+  if (buf->len == 0)
+    tern_buf_deinit(buf);
+}
+
+static void drop_spare(tern_h3 *h3)
+{
+  if (h3->spare == NULL)
+    return;
+  tern_qpack_reader_deinit(h3->spare);
+  tern_alloc_give(h3->alloc, h3->spare, sizeof(*h3->spare));
+  h3->spare = NULL;
+}
+
+/* The connection rests: buffers that were kept for the next request go. */
+static void rest(void *arg)
+{
+  tern_h3 *h3 = arg;
+  drop_spare(h3);
+  tern_qpack_enc_trim(&h3->enc);
+  trim(&h3->dec.instructions);
+  trim(&h3->dec.text);
+  tern_buf_deinit(&h3->section);
+  tern_buf_deinit(&h3->fields);
+  trim(&h3->control_out.waiting);
+  trim(&h3->encoder_out.waiting);
+  trim(&h3->decoder_out.waiting);
+}
+
 /* Whatever is left goes without a word: the connection's memory is about to. */
 static void clean_up(void *arg)
 {
@@ -143,10 +173,7 @@ static void clean_up(void *arg)
     tern_h3_request_free(request);
   }
   tern_h3_free_uni(h3);
-  if (h3->spare != NULL) {
-    tern_qpack_reader_deinit(h3->spare);
-    tern_alloc_give(h3->alloc, h3->spare, sizeof(*h3->spare));
-  }
+  drop_spare(h3);
   tern_qpack_enc_deinit(&h3->enc);
   tern_qpack_dec_deinit(&h3->dec);
   tern_buf_deinit(&h3->section);
@@ -201,6 +228,7 @@ static tern_status make(tern_h3 **out, tern_conn *conn, const tern_h3_config *co
     return status;
   }
   tern_conn_set_cleanup(conn, clean_up, h3);
+  tern_conn_set_rest(conn, rest, h3);
   tern_conn_set_ops(conn, &conn_ops, h3);
   *out = h3;
   return TERN_OK;

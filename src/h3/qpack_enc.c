@@ -47,13 +47,35 @@ void tern_qpack_enc_init(struct tern_qpack_enc *enc, struct tern_alloc *alloc, u
   tern_buf_init(&enc->instructions, alloc);
 }
 
+static void drop_sections(struct tern_qpack_enc *enc)
+{
+  tern_alloc_give(enc->alloc, enc->sections,
+                  enc->sections_capacity * sizeof(struct tern_qpack_section));
+  enc->sections = NULL;
+  enc->sections_capacity = 0;
+}
+
+static void drop_index(struct tern_qpack_enc *enc)
+{
+  tern_alloc_give(enc->alloc, enc->index, sizeof(*enc->index));
+  enc->index = NULL;
+}
+
 void tern_qpack_enc_deinit(struct tern_qpack_enc *enc)
 {
   tern_qpack_table_deinit(&enc->table);
   tern_buf_deinit(&enc->instructions);
-  tern_alloc_give(enc->alloc, enc->sections,
-                  enc->sections_capacity * sizeof(struct tern_qpack_section));
-  enc->sections = NULL;
+  drop_sections(enc);
+  drop_index(enc);
+}
+
+void tern_qpack_enc_trim(struct tern_qpack_enc *enc)
+{
+  drop_index(enc);
+  if (enc->sections_count == 0)
+    drop_sections(enc);
+  if (enc->instructions.len == 0)
+    tern_buf_deinit(&enc->instructions);
 }
 
 tern_status tern_qpack_enc_set_peer(struct tern_qpack_enc *enc, uint64_t capacity_max,
@@ -116,7 +138,7 @@ static uint64_t find_full(const struct section *section, const struct line *line
 {
   const struct tern_qpack_table *table = &section->enc->table;
   *newest = TERN_QPACK_NONE;
-  uint64_t link = section->enc->fulls[line->full_hash % TERN_QPACK_BUCKETS];
+  uint64_t link = section->enc->index->fulls[line->full_hash % TERN_QPACK_BUCKETS];
   while (link > table->oldest) {
     uint64_t index = link - 1;
     const struct tern_qpack_entry *entry = tern_qpack_table_get(table, index);
@@ -137,7 +159,8 @@ static uint64_t find_full(const struct section *section, const struct line *line
 static uint64_t find_name(const struct section *section, const struct line *line, bool for_section)
 {
   const struct tern_qpack_table *table = &section->enc->table;
-  uint64_t link = section->enc->names[line->name_hash % TERN_QPACK_BUCKETS];
+  const struct tern_qpack_index *heads = section->enc->index;
+  uint64_t link = heads == NULL ? 0 : heads->names[line->name_hash % TERN_QPACK_BUCKETS];
   while (link > table->oldest) {
     uint64_t index = link - 1;
     if ((!for_section || can_use(section, index)) &&
@@ -185,13 +208,13 @@ static enum habit habit_of(tern_slice name, tern_slice value, uint64_t static_na
 }
 
 /* Was this line passed by before? If not, remembers it in place of the oldest one. */
-static bool is_seen(struct tern_qpack_enc *enc, uint32_t hash)
+static bool is_seen(struct tern_qpack_index *heads, uint32_t hash)
 {
   for (size_t i = 0; i < TERN_QPACK_HISTORY; i++) {
-    if (enc->history[i] == hash)
+    if (heads->history[i] == hash)
       return true;
   }
-  enc->history[enc->history_at++ % TERN_QPACK_HISTORY] = hash;
+  heads->history[heads->history_at++ % TERN_QPACK_HISTORY] = hash;
   return false;
 }
 
@@ -208,6 +231,31 @@ static bool has_room(const struct section *section, uint64_t size)
   return tern_qpack_table_can_evict_to(&enc->table, capacity - size, keep);
 }
 
+/* The newest of its chains. */
+static void link_entry(struct tern_qpack_enc *enc, uint64_t index, uint32_t name_hash)
+{
+  struct tern_qpack_entry *entry = tern_qpack_table_get(&enc->table, index);
+  uint64_t *names = &enc->index->names[name_hash % TERN_QPACK_BUCKETS];
+  uint64_t *fulls = &enc->index->fulls[entry->full_hash % TERN_QPACK_BUCKETS];
+  entry->next_name = *names;
+  entry->next_full = *fulls;
+  *names = index + 1;
+  *fulls = index + 1;
+}
+
+/* Made of what the table holds; a connection that rested had none. */
+static bool reserve_index(struct tern_qpack_enc *enc)
+{
+  if (enc->index != NULL)
+    return true;
+  enc->index = tern_alloc_take_zero(enc->alloc, sizeof(*enc->index));
+  if (enc->index == NULL)
+    return false;
+  for (uint64_t i = enc->table.oldest; i < enc->table.inserts; i++)
+    link_entry(enc, i, (uint32_t)hash_bytes(0, tern_qpack_table_get_name(&enc->table, i)));
+  return true;
+}
+
 /* Puts the entry into our table and its index. The instruction is written already. */
 static bool add_entry(struct section *section, const struct line *line)
 {
@@ -215,14 +263,8 @@ static bool add_entry(struct section *section, const struct line *line)
   if (tern_qpack_table_insert(&enc->table, line->name, line->value) != TERN_OK)
     return false;
   uint64_t index = enc->table.inserts - 1;
-  struct tern_qpack_entry *entry = tern_qpack_table_get(&enc->table, index);
-  uint64_t *names = &enc->names[line->name_hash % TERN_QPACK_BUCKETS];
-  uint64_t *fulls = &enc->fulls[line->full_hash % TERN_QPACK_BUCKETS];
-  entry->full_hash = line->full_hash;
-  entry->next_name = *names;
-  entry->next_full = *fulls;
-  *names = index + 1;
-  *fulls = index + 1;
+  tern_qpack_table_get(&enc->table, index)->full_hash = line->full_hash;
+  link_entry(enc, index, line->name_hash);
   return true;
 }
 
@@ -325,7 +367,7 @@ static uint64_t choose_entry(struct section *section, const struct line *line)
   if (index == newest && index != TERN_QPACK_NONE && is_draining(&enc->table, index))
     (void)duplicate(section, line, index);
   else if (newest == TERN_QPACK_NONE && line->habit != VARIES &&
-           (line->habit == REPEATS || is_seen(enc, line->full_hash)))
+           (line->habit == REPEATS || is_seen(enc->index, line->full_hash)))
     (void)insert(section, line);
   if (enc->table.inserts > inserts && can_use(section, inserts))
     return inserts;
@@ -357,7 +399,7 @@ static tern_status encode_line(struct section *section, const tern_field *field)
   line.full_hash = 0;
   uint64_t index = TERN_QPACK_NONE;
   if (line.fixed.full == TERN_QPACK_NONE && !line.is_never_indexed &&
-      section->enc->table.capacity != 0) {
+      section->enc->table.capacity != 0 && reserve_index(section->enc)) {
     line.full_hash = (uint32_t)hash_bytes(name_hash, line.value);
     index = choose_entry(section, &line);
   }

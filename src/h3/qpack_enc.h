@@ -38,9 +38,18 @@ struct tern_qpack_section {
   uint64_t lowest;   /* lowest absolute index referred to */
 };
 
+/* Where entries are found, and lines that were not kept; made when the first line might be. */
+struct tern_qpack_index {
+  uint32_t history_at;
+  uint32_t history[TERN_QPACK_HISTORY];
+  uint64_t names[TERN_QPACK_BUCKETS]; /* heads of the table's chains, by hash of the name */
+  uint64_t fulls[TERN_QPACK_BUCKETS]; /* and of name and value */
+};
+
 struct tern_qpack_enc {
   struct tern_alloc *alloc;
   struct tern_qpack_table table;
+  struct tern_qpack_index *index;      /* NULL: not made; rebuilt from the table */
   uint64_t use_max;                    /* most of the peer's table we use */
   uint64_t capacity_max;               /* the peer's SETTINGS_QPACK_MAX_TABLE_CAPACITY */
   uint64_t blocked_max;                /* the peer's SETTINGS_QPACK_BLOCKED_STREAMS */
@@ -51,16 +60,14 @@ struct tern_qpack_enc {
   struct tern_buf instructions;  /* for the encoder stream; the caller sends and clears it */
   struct tern_qpack_int integer; /* of the decoder stream */
   uint8_t opcode;                /* 0 = between instructions */
-  uint32_t history_at;
-  uint32_t history[TERN_QPACK_HISTORY];
-  uint64_t names[TERN_QPACK_BUCKETS]; /* heads of the table's chains, by hash of the name */
-  uint64_t fulls[TERN_QPACK_BUCKETS]; /* and of name and value */
-  uint64_t plain_bytes;               /* names and values, for the statistics */
+  uint64_t plain_bytes;          /* names and values, for the statistics */
 };
 
 /* `use_max` 0: never uses the dynamic table. */
 void tern_qpack_enc_init(struct tern_qpack_enc *enc, struct tern_alloc *alloc, uint64_t use_max);
 void tern_qpack_enc_deinit(struct tern_qpack_enc *enc);
+/* Gives back what can be made anew, for a connection that rests. */
+void tern_qpack_enc_trim(struct tern_qpack_enc *enc);
 
 /* The peer's SETTINGS are here. Writes Set Dynamic Table Capacity. */
 TERN_MUST_CHECK tern_status tern_qpack_enc_set_peer(struct tern_qpack_enc *enc,

@@ -50,6 +50,14 @@ static void forget_oldest(struct tern_acks *acks)
   tern_rangeset_drop_first(&acks->received);
 }
 
+void tern_acks_trim(struct tern_acks *acks)
+{
+  while (acks->received.count > TERN_RANGESET_INLINE &&
+         acks->received.ranges[0].end <= acks->report_floor)
+    forget_oldest(acks);
+  tern_rangeset_trim(&acks->received, acks->alloc);
+}
+
 static void remember(struct tern_acks *acks, uint64_t number)
 {
   struct tern_range range = {number, number + 1};

@@ -54,6 +54,8 @@ struct tern_acks {
 void tern_acks_init(struct tern_acks *acks, struct tern_alloc *alloc,
                     struct tern_acks_policy policy);
 void tern_acks_deinit(struct tern_acks *acks);
+/* Gives memory back that is not needed now; what was kept only to know late packets is forgotten. */
+void tern_acks_trim(struct tern_acks *acks);
 void tern_acks_set_policy(struct tern_acks *acks, struct tern_acks_policy policy);
 
 /* [rfc9000-12.3] true if `number` was received before or is too old to know. */

@@ -387,6 +387,13 @@ void tern_sent_deinit(struct tern_sent *sent)
 
 void tern_sent_trim(struct tern_sent *sent)
 {
-  if (!sent->is_open && sent->base == sent->next)
-    give_memory(sent);
+  if (sent->is_open)
+    return;
+  for (uint64_t number = sent->base; number < sent->next; number++) {
+    const struct tern_sent_packet *packet = get_slot(sent, number);
+    if (packet->state == TERN_SENT_OUTSTANDING && (packet->flags & TERN_SENT_IN_FLIGHT))
+      return;
+  }
+  sent->base = sent->next;
+  give_memory(sent);
 }

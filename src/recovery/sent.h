@@ -127,7 +127,8 @@ void tern_sent_init(struct tern_sent *sent, struct tern_alloc *alloc, uint32_t c
 void tern_sent_clear(struct tern_sent *sent);
 /* clear, and gives the memory back. */
 void tern_sent_deinit(struct tern_sent *sent);
-/* Gives memory back if nothing is outstanding or waiting; call when a connection falls idle. */
+/* Gives memory back if nothing is in flight; call when a connection falls idle. What is still known of
+ * packets with ACKs only, and of lost ones, is forgotten with it. */
 void tern_sent_trim(struct tern_sent *sent);
 
 /* A zeroed slot for number sent->next, valid until the next open; NULL if the allocator says no or

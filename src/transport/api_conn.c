@@ -37,6 +37,12 @@ void tern_conn_set_cleanup(tern_conn *conn, void (*cleanup)(void *arg), void *ar
   conn->layer.cleanup_arg = arg;
 }
 
+void tern_conn_set_rest(tern_conn *conn, void (*rest)(void *arg), void *arg)
+{
+  conn->layer.rest = rest;
+  conn->layer.rest_arg = arg;
+}
+
 void tern_conn_set_alarm(tern_conn *conn, tern_time at, void (*fire)(void *arg, tern_time now),
                          void *arg)
 {

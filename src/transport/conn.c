@@ -356,6 +356,7 @@ static void clean_up_layer(tern_conn *conn)
   void (*cleanup)(void *arg) = conn->layer.cleanup;
 
   conn->layer.cleanup = NULL;
+  conn->layer.rest = NULL;
   conn->layer.alarm_at = TERN_TIME_NEVER;
   if (cleanup != NULL)
     cleanup(conn->layer.cleanup_arg);

@@ -85,6 +85,8 @@ const struct tern_cid *tern_conn_peer_id(const tern_conn *conn, uint8_t route_in
 struct tern_conn_layer {
   void (*cleanup)(void *arg);
   void *cleanup_arg;
+  void (*rest)(void *arg);
+  void *rest_arg;
   void (*alarm)(void *arg, tern_time now);
   void *alarm_arg;
   tern_time alarm_at;
@@ -179,6 +181,7 @@ struct tern_conn {
   tern_time started_at;
   tern_time connected_at;
   tern_time idle_from;    /* last packet received, or first eliciting one sent since */
+  tern_time rested_from;  /* idle_from when it rested last */
   bool idle_sent;         /* an eliciting packet was sent since the last one received */
   tern_time keys_drop_at; /* the previous key phase is forgotten; TERN_TIME_NEVER = none */
   tern_time pace_at;      /* the pacer lets more out; TERN_TIME_NEVER = it holds nothing back */
@@ -273,6 +276,11 @@ void tern_conn_start_tls(tern_conn *conn);
 /* Feeds the CRYPTO bytes that are in order and does what TLS says. */
 void tern_conn_drive_tls(tern_conn *conn, struct tern_pn_space *space);
 void tern_conn_on_confirmed(tern_conn *conn);
+
+/* ---- conn_rest.c ---- */
+/* When a silent connection gives memory back; TERN_TIME_NEVER: it did, or it cannot. */
+tern_time tern_conn_rest_deadline(const tern_conn *conn);
+void tern_conn_rest(tern_conn *conn);
 
 /* ---- migrate.c ---- */
 /* By the peer's address; TERN_ROUTE_NONE if there is none, or no room for another. */

@@ -53,6 +53,14 @@ void tern_dgram_deinit(struct tern_dgram *dgram)
   clear(dgram->alloc, &dgram->recv);
 }
 
+void tern_dgram_trim(struct tern_dgram *dgram)
+{
+  if (dgram->send.count == 0)
+    clear(dgram->alloc, &dgram->send);
+  if (dgram->recv.count == 0)
+    clear(dgram->alloc, &dgram->recv);
+}
+
 /* [rfc9221-5] room for one more; the oldest gives way. */
 static tern_status make_room(struct tern_alloc *alloc, struct tern_dgram_queue *queue)
 {

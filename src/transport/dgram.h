@@ -36,6 +36,8 @@ struct tern_dgram {
 
 void tern_dgram_init(struct tern_dgram *dgram, struct tern_alloc *alloc);
 void tern_dgram_deinit(struct tern_dgram *dgram);
+/* Gives empty queues back. */
+void tern_dgram_trim(struct tern_dgram *dgram);
 
 /* Copies `data`, which the caller found to fit a packet. TERN_NOMEM. */
 TERN_MUST_CHECK tern_status tern_dgram_push(struct tern_dgram *dgram, tern_slice data);

@@ -56,7 +56,8 @@ bool tern_packer_open(struct tern_packer *packer, const struct tern_packer_args 
   packer->route = args->conn->path.routes[args->route_index];
   packer->type = args->type;
   packer->flags = 0;
-  packer->packet = tern_sent_open(&space->sent);
+  bool is_awake = tern_keys_is_tx_awake(space->keys) || tern_keys_wake_tx(space->keys) == TERN_OK;
+  packer->packet = is_awake ? tern_sent_open(&space->sent) : NULL;
   if (packer->packet == NULL) {
     args->conn->retry_at = args->conn->endpoint->now + RETRY_NS;
     return false;

@@ -358,6 +358,9 @@ void tern_conn_update_timer(tern_conn *conn)
     deadline = earlier(deadline, conn->keys_drop_at);
     deadline = earlier(deadline, conn->shutdown_at);
     deadline = earlier(deadline, conn->layer.alarm_at);
+    deadline = earlier(deadline, tern_conn_rest_deadline(conn));
+    if (conn->retry_at > conn->endpoint->now)
+      deadline = earlier(deadline, conn->retry_at);
   }
   if (tern_conn_is_open(conn) && conn->hold_until > conn->endpoint->now)
     deadline = conn->hold_until;
@@ -383,6 +386,8 @@ void tern_conn_on_timer(tern_conn *conn)
     tern_conn_on_timeout_end(conn, TERN_ERROR_IDLE);
     return;
   }
+  if (now >= tern_conn_rest_deadline(conn))
+    tern_conn_rest(conn);
   if (now >= get_keep_alive(conn))
     conn->path.data->wants_ping = true;
   if (now >= conn->keys_drop_at && conn->path.data != NULL) {

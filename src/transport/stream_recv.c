@@ -28,6 +28,15 @@ static void drop_data(struct tern_stream_recv *recv)
   tern_recv_runs_drop(recv);
 }
 
+void tern_stream_recv_trim(struct tern_stream_recv *recv)
+{
+  if (recv->runs_count != 0)
+    return;
+  tern_alloc_give(recv->alloc, recv->runs, recv->runs_capacity * sizeof *recv->runs);
+  recv->runs = NULL;
+  recv->runs_capacity = 0;
+}
+
 void tern_stream_recv_deinit(struct tern_stream_recv *recv)
 {
   drop_data(recv);

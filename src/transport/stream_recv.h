@@ -96,6 +96,8 @@ struct tern_stream_recv {
 
 void tern_stream_recv_init(struct tern_stream_recv *recv, struct tern_alloc *alloc);
 void tern_stream_recv_deinit(struct tern_stream_recv *recv);
+/* Gives back what only the next gap would use. */
+void tern_stream_recv_trim(struct tern_stream_recv *recv);
 
 enum tern_recv_result {
   TERN_RECV_OK,

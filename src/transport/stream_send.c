@@ -76,16 +76,21 @@ static void pop_segment(struct tern_stream_send *send)
     segment.source.release(segment.source.arg);
 }
 
+static void drop_ring(struct tern_stream_send *send)
+{
+  tern_alloc_give(send->alloc, send->segments, send->capacity * sizeof *send->segments);
+  send->segments = NULL;
+  send->capacity = 0;
+  send->first = 0;
+}
+
 /* No more data will be written or sent: gives everything back. */
 static void drop_storage(struct tern_stream_send *send)
 {
   while (send->count != 0)
     pop_segment(send);
   drop_spare(send);
-  tern_alloc_give(send->alloc, send->segments, send->capacity * sizeof *send->segments);
-  send->segments = NULL;
-  send->capacity = 0;
-  send->first = 0;
+  drop_ring(send);
   send->copied_bytes = 0;
   tern_rangeset_deinit(&send->acked, send->alloc);
   tern_rangeset_deinit(&send->lost, send->alloc);
@@ -94,6 +99,15 @@ static void drop_storage(struct tern_stream_send *send)
 void tern_stream_send_deinit(struct tern_stream_send *send)
 {
   drop_storage(send);
+}
+
+void tern_stream_send_trim(struct tern_stream_send *send)
+{
+  drop_spare(send);
+  if (send->count == 0)
+    drop_ring(send);
+  tern_rangeset_trim(&send->acked, send->alloc);
+  tern_rangeset_trim(&send->lost, send->alloc);
 }
 
 static tern_status grow_ring(struct tern_stream_send *send)

@@ -74,6 +74,8 @@ void tern_stream_send_init(struct tern_stream_send *send, struct tern_alloc *all
 void tern_stream_send_init_crypto(struct tern_stream_send *send, struct tern_alloc *alloc);
 /* Releases what is held. */
 void tern_stream_send_deinit(struct tern_stream_send *send);
+/* Gives back what only the next write would use. */
+void tern_stream_send_trim(struct tern_stream_send *send);
 
 /* ---- the application's side ---- */
 

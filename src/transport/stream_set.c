@@ -48,6 +48,18 @@ void tern_stream_set_deinit(struct tern_stream_set *set)
   set->buckets = NULL;
 }
 
+void tern_stream_set_trim(struct tern_stream_set *set)
+{
+  struct tern_stream *stream;
+  uint32_t at = 0;
+
+  while ((stream = tern_stream_set_next(set, &at)) != NULL) {
+    tern_stream_send_trim(&stream->send);
+    tern_stream_recv_trim(&stream->recv);
+  }
+  tern_pool_trim(&set->pool);
+}
+
 /* ---- hash: id -> stream ---- */
 
 /* Multiply-shift: for a random odd factor two ids meet with probability 2 / buckets at most, whoever

@@ -139,6 +139,9 @@ static inline uint64_t tern_stream_set_id(const struct tern_stream_set *set,
   return index << 2 | (uint64_t)dir << 1 | (set->is_server ? 1u : 0u);
 }
 
+/* Gives back what streams at rest do not need. */
+void tern_stream_set_trim(struct tern_stream_set *set);
+
 /* A record that names the stream was committed; resolved. */
 static inline void tern_stream_set_hold(struct tern_stream *stream)
 {

@@ -208,15 +208,15 @@ static void trim(void **state)
   assert_int_equal(open_copy(ends.b, &packet), TERN_OPEN_OK);
   for (uint64_t i = 1; i < 10; i++) {
     uint64_t before = heap.used_bytes;
-    tern_keys_trim(ends.b);
+    tern_keys_rest(ends.b);
     assert_true(heap.used_bytes < before);
     assert_int_equal(tern_keys_update_tx(ends.a), TERN_OK);
     seal(ends.a, 2 * i, &packet);
     assert_int_equal(open_copy(ends.b, &packet), TERN_OPEN_KEY_UPDATED);
     seal(ends.b, i, &packet);
     assert_int_equal(open_copy(ends.a, &packet), TERN_OPEN_KEY_UPDATED);
-    tern_keys_trim(ends.a);
-    tern_keys_trim(ends.a);
+    tern_keys_rest(ends.a);
+    tern_keys_rest(ends.a);
     seal(ends.a, 2 * i + 1, &packet);
     assert_int_equal(open_copy(ends.b, &packet), TERN_OPEN_OK);
   }

@@ -75,6 +75,8 @@ struct tern_conn {
   void *alarm_arg;
   void (*cleanup)(void *arg);
   void *cleanup_arg;
+  void (*rest)(void *arg);
+  void *rest_arg;
   size_t room_max;    /* send buffer per stream */
   size_t slice_bytes; /* longest slice that peek shows */
 };
@@ -472,6 +474,12 @@ void tern_conn_set_cleanup(tern_conn *conn, void (*cleanup)(void *arg), void *ar
 {
   conn->cleanup = cleanup;
   conn->cleanup_arg = arg;
+}
+
+void tern_conn_set_rest(tern_conn *conn, void (*rest)(void *arg), void *arg)
+{
+  conn->rest = rest;
+  conn->rest_arg = arg;
 }
 
 void tern_conn_set_alarm(tern_conn *conn, tern_time at, void (*fire)(void *arg, tern_time now),
