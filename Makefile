@@ -11,11 +11,12 @@
 #   make fuzz         each fuzzer for FUZZ_SECONDS
 #   make interop      against QUIC stacks of other people
 #   make bench        figures; bench-quick: the same in about a minute
+#   make memory       bytes of a connection, a stream, data in flight
 #   make budget       nanoseconds per packet by part of the work, both sides of a download
 #   make install      to PREFIX, default /usr/local
 #   make format       clang-format over the tree
 #   make clean        all build folders but the built AWS-LC; distclean: that too
-.PHONY: all build setup demo test caps check asan clang release fuzz interop bench bench-quick budget profile install \
+.PHONY: all build setup demo test caps check asan clang release fuzz interop bench bench-quick memory budget profile install \
         clean distclean format help
 .DEFAULT_GOAL := all
 SHELL := /bin/bash
@@ -99,6 +100,10 @@ fuzz:
 interop: build
 	@scripts/setup.sh test
 	@interop/run.sh
+
+memory: release
+	@scripts/setup.sh bench
+	@bench/memory.sh
 
 bench bench-quick: release
 	@scripts/setup.sh bench

@@ -395,7 +395,8 @@ int main(int argc, char **argv)
   uint64_t client_tls = tls_bytes - tls_base;
   run_for(DELAY_NS);
   show("half-open: the server's flight has left, nothing came back");
-  printf("and the TLS object: %llu bytes\n", (unsigned long long)(tls_bytes - tls_base - client_tls));
+  printf("and the TLS object: %llu bytes\n",
+         (unsigned long long)(tls_bytes - tls_base - client_tls));
   run_for(2 * DELAY_NS);
   show("established, at once");
   run_for(10 * TERN_SECOND);

@@ -27,11 +27,7 @@ memory=${MEMORY:-build/release/bench/memory_server}
 for program in "$tern" "$limit" "$memory"; do
   [ -x "$program" ] || { echo "bench: $program is not built: run make first" >&2; exit 1; }
 done
-if [ ! -f "$at/key.pem" ] || ! openssl x509 -in "$at/cert.pem" -noout -checkend 86400 >/dev/null 2>&1; then
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
-    -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
-    -keyout "$at/key.pem" -out "$at/cert.pem" 2>/dev/null
-fi
+. bench/certs.sh
 [ "$(stat -c %s "$at/site/bulk.bin" 2>/dev/null)" = "$bytes" ] || truncate -s "$bytes" "$at/site/bulk.bin"
 server_core=0
 client_core=$(($(nproc) > 1 ? 1 : 0))
