@@ -16,14 +16,14 @@ file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/empty.c" CONTENT "typedef int tern_
 function(tern_add_objects name)
   add_library(${name} OBJECT ${ARGN} "${PROJECT_BINARY_DIR}/empty.c")
   target_include_directories(${name} PUBLIC "${PROJECT_SOURCE_DIR}/include" PRIVATE "${src}")
-  target_link_libraries(${name} PRIVATE tern_flags tern_tls)
+  target_link_libraries(${name} PRIVATE tern_flags tern_tls tern_uring)
 endfunction()
 tern_add_objects(tern_objects ${tern_sources})
 tern_add_objects(tern_sim_objects ${tern_sim_sources})
 
 add_library(tern_core STATIC $<TARGET_OBJECTS:tern_objects> $<TARGET_OBJECTS:tern_sim_objects>)
 target_include_directories(tern_core PUBLIC "${PROJECT_SOURCE_DIR}/include" "${src}")
-target_link_libraries(tern_core PUBLIC tern_tls PRIVATE tern_flags)
+target_link_libraries(tern_core PUBLIC tern_tls tern_uring PRIVATE tern_flags)
 
 if(NOT TERN_LIBS)
   return()
@@ -47,7 +47,7 @@ add_dependencies(tern_shared tern_exports)
 set_target_properties(
   tern_shared PROPERTIES OUTPUT_NAME tern VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
                          LINK_DEPENDS "${exports_map}" EXPORT_NAME shared)
-target_link_libraries(tern_shared PRIVATE tern_flags tern_tls)
+target_link_libraries(tern_shared PRIVATE tern_flags tern_tls tern_uring)
 target_link_options(tern_shared PRIVATE "-Wl,--version-script=${exports_map}" -Wl,--exclude-libs,ALL)
 if(NOT TERN_SANITIZE)
   target_link_options(tern_shared PRIVATE -Wl,--no-undefined)
@@ -71,7 +71,7 @@ endif()
 add_custom_command(
   OUTPUT "${static_file}"
   COMMAND ${CMAKE_C_COMPILER} ${partial} -Wl,--force-group-allocation -o "${whole}"
-          "$<TARGET_OBJECTS:tern_objects>" ${TERN_TLS_ARCHIVES}
+          "$<TARGET_OBJECTS:tern_objects>" ${TERN_TLS_ARCHIVES} ${TERN_URING_ARCHIVES}
   COMMAND ${CMAKE_OBJCOPY} --keep-global-symbols=${exports_list} "${whole}"
   COMMAND ${CMAKE_COMMAND} -E rm -f "${static_file}"
   COMMAND ${CMAKE_AR} rcs "${static_file}" "${whole}"

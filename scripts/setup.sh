@@ -27,6 +27,7 @@ has() {
   clang-tidy) has_all clang-tidy ;;
   libcmocka-dev) has_header cmocka.h ;;
   libssl-dev) has_header openssl/ssl.h ;;
+  liburing-dev) has_header liburing.h ;;
   libbrotli-dev) has_header brotli/decode.h ;;
   zlib1g-dev) has_header zlib.h ;;
   git) has_all git ;;
@@ -50,12 +51,12 @@ has_header() {
   return 1
 }
 
-wanted=
+wanted= optional=
 awslc=no runtime=no
 [ $# -gt 0 ] || set -- build
 for kind; do
   case $kind in
-  build) wanted+=" build-essential cmake ninja-build pkg-config python3 util-linux"; awslc=yes ;;
+  build) wanted+=" build-essential cmake ninja-build pkg-config python3 util-linux"; optional+=" liburing-dev"; awslc=yes ;;
   test) wanted+=" libcmocka-dev libssl-dev openssl" ;;
   check) wanted+=" clang clang-format clang-tidy libcmocka-dev" ;;
   fuzz) wanted+=" clang"; runtime=yes ;;
@@ -97,6 +98,10 @@ for package in $wanted; do
   has "$package" || case " ${missing[*]-} " in *" $package "*) ;; *) missing+=("$package") ;; esac
 done
 [ ${#missing[@]} -eq 0 ] || install "${missing[@]}"
+# What only adds a feature: where it cannot be installed, the configuration says what is left out.
+for package in $optional; do
+  has "$package" || ! command -v apt-get >/dev/null || ! as_root true || (install "$package") || true
+done
 # the sanitizers and libFuzzer of clang: a package named by clang's version
 if [ "$runtime" = yes ] && ! has libclang-rt; then
   install "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"

@@ -19,6 +19,17 @@ void tern_knobs_deinit(struct tern_knobs *knobs)
   tern_observe_deinit(&knobs->observe);
 }
 
+static int take_engine(struct tern_knobs *knobs, const char *who, const char *value)
+{
+  static const char *const names[] = {"auto", "epoll", "uring"}; /* of enum tern_engine */
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    if (strcmp(value, names[i]) == 0) {
+      knobs->engine = (tern_engine)i;
+      return TERN_EXIT_OK;
+    }
+  return tern_cli_refuse(who, "--io %s: choose epoll, uring or auto", value);
+}
+
 static int take_text(struct tern_knobs *knobs, const char *who, int code, const char *value)
 {
   if (code == TERN_KNOB_LOG && !tern_observe_set_level(&knobs->observe, value))
@@ -71,6 +82,8 @@ int tern_knobs_take(struct tern_knobs *knobs, const char *who, int code, const c
   case TERN_KNOB_NO_PACING:
     knobs->no_pacing = true;
     return TERN_EXIT_OK;
+  case TERN_KNOB_IO:
+    return take_engine(knobs, who, value);
   case TERN_KNOB_IDLE_TIMEOUT:
   case TERN_KNOB_MTU_MAX:
   case TERN_KNOB_BUSY_POLL:
@@ -114,4 +127,5 @@ void tern_knobs_apply_loop(const struct tern_knobs *knobs, tern_loop_config *con
   config->gso = !knobs->no_gso;
   config->gro = !knobs->no_gro;
   config->busy_poll_ns = knobs->busy_poll_ns;
+  config->engine = knobs->engine;
 }

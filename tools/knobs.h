@@ -25,6 +25,7 @@ enum tern_knob {
   TERN_KNOB_CIPHERS,
   TERN_KNOB_GROUPS,
   TERN_KNOB_BUSY_POLL,
+  TERN_KNOB_IO,
   TERN_KNOB_NO_GSO,
   TERN_KNOB_NO_GRO,
   TERN_KNOB_NO_ECN,
@@ -43,6 +44,7 @@ enum tern_knob {
   {"ciphers", required_argument, NULL, TERN_KNOB_CIPHERS},                                         \
   {"groups", required_argument, NULL, TERN_KNOB_GROUPS},                                           \
   {"busy-poll", required_argument, NULL, TERN_KNOB_BUSY_POLL},                                     \
+  {"io", required_argument, NULL, TERN_KNOB_IO},                                                   \
   {"no-gso", no_argument, NULL, TERN_KNOB_NO_GSO},                                                 \
   {"no-gro", no_argument, NULL, TERN_KNOB_NO_GRO},                                                 \
   {"no-ecn", no_argument, NULL, TERN_KNOB_NO_ECN},                                                 \
@@ -59,6 +61,7 @@ enum tern_knob {
   "      --ciphers LIST       of aes128, aes256, chacha20, joined by ':'\n"                        \
   "      --groups LIST        key exchange groups, joined by ':'\n"                                \
   "      --busy-poll US       look for packets this long before sleeping\n"                        \
+  "      --io ENGINE          epoll, uring (io_uring) or auto, the faster one; default auto\n"     \
   "      --no-gso --no-gro    do not send, or receive, bursts in one system call\n"                \
   "      --no-ecn --no-pacing no congestion marks; no even spacing of packets\n"
 
@@ -72,6 +75,7 @@ struct tern_knobs {
   const char *ciphers;
   const char *groups;
   uint64_t busy_poll_ns;
+  tern_engine engine;
   bool no_gso, no_gro, no_ecn, no_pacing;
 };
 

@@ -20,7 +20,6 @@
 #include "self_signed.h"
 
 #define STOP_NS (5 * TERN_SECOND)
-#define FLUSH_TURNS 3
 
 /* All workers, and what they have in common. */
 struct tern_serve_group {
@@ -350,9 +349,6 @@ static int run(struct tern_serve_group *group)
     tern_cli_say(TERN_SERVE_WHO, "the system refused to go on: %s", strerror(errno));
     return TERN_EXIT_LOCAL;
   }
-  for (uint32_t i = 0; i < group->count * FLUSH_TURNS; i++)
-    if (tern_loop_run_once(group->list[i / FLUSH_TURNS].loop, 0) != TERN_OK)
-      break;
   return group->exit_code;
 }
 

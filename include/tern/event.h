@@ -164,7 +164,7 @@ typedef struct tern_event_endpoint_drained {
 
 /* A feature of the socket is used or is not. */
 typedef struct tern_event_io_feature {
-  const char *feature; /* gso, gro, ecn, pktinfo, txtime, dont_fragment */
+  const char *feature; /* of the socket (gso, gro, ecn ...) or of the loop (steering, uring ...) */
   bool is_on;          /* it is in use */
   const char *reason;  /* why it is not */
 } tern_event_io_feature;

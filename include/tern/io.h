@@ -28,6 +28,14 @@ extern "C" {
 typedef struct tern_loop tern_loop;
 typedef struct tern_loop_timer tern_loop_timer;
 
+/* How the loop waits, receives and sends. One that the system, or this build, does not have is said so
+ * in an io_feature event, and epoll takes its place. */
+typedef enum tern_engine {
+  TERN_ENGINE_AUTO, /* the faster one, by measurement: epoll */
+  TERN_ENGINE_EPOLL,
+  TERN_ENGINE_URING, /* io_uring, Linux 6.1 */
+} tern_engine;
+
 /* Fill with tern_loop_config_init, set `endpoint`, and `ops` for a server. Bounds are inclusive. */
 typedef struct tern_loop_config {
   size_t size;
@@ -46,6 +54,7 @@ typedef struct tern_loop_config {
   bool gro;               /* receive bursts in one call; default true */
   bool txtime;            /* let the fq queueing discipline pace runs; default false */
   bool reuse_port;        /* share the address with other loops; default false */
+  tern_engine engine;     /* default TERN_ENGINE_AUTO */
 } tern_loop_config;
 
 /* Fills `config` with the defaults. `size` is sizeof(tern_loop_config) of the caller. */
@@ -83,6 +92,9 @@ void tern_loop_stop(tern_loop *loop);
 
 /* CLOCK_MONOTONIC: inside a turn the time at which it began, outside the time now. */
 tern_time tern_loop_now(const tern_loop *loop);
+
+/* "epoll" or "uring": what is in use. */
+const char *tern_loop_get_engine(const tern_loop *loop);
 
 /* To run inside another loop: when the descriptor is readable or the deadline has come, call
  * tern_loop_run_once(loop, 0). Ask for the deadline again after any call into tern. */

@@ -41,8 +41,8 @@ static tern_status check_config(const tern_loop_config *config, char *why, size_
       {"datagrams_per_turn", config->datagrams_per_turn, 16, 1 << 20},
       {"busy_poll_ns", config->busy_poll_ns, 0, TERN_SECOND},
   };
-  if (config->endpoint == NULL) {
-    snprintf(why, why_size, "endpoint is not set");
+  if (config->endpoint == NULL || config->engine > TERN_ENGINE_URING) {
+    snprintf(why, why_size, config->endpoint == NULL ? "endpoint is not set" : "no such engine");
     return TERN_INVALID;
   }
   for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++) {
@@ -67,7 +67,8 @@ void tern_loop_poll_sockets(tern_loop *loop, bool wants_write)
 {
   for (size_t i = 0; i < 2; i++)
     if (loop->udp[i].fd >= 0)
-      poll_own(loop, EPOLL_CTL_MOD, loop->udp[i].fd, EPOLLIN | (wants_write ? EPOLLOUT : 0u));
+      poll_own(loop, EPOLL_CTL_MOD, loop->udp[i].fd,
+               loop->engine->socket_events | (wants_write ? EPOLLOUT : 0u));
 }
 
 struct tern_udp *tern_loop_find_udp(tern_loop *loop, uint8_t family)
@@ -76,6 +77,14 @@ struct tern_udp *tern_loop_find_udp(tern_loop *loop, uint8_t family)
   if (family == 4 && ipv4->fd >= 0)
     return ipv4;
   return (family == 4 || family == 6) && ipv6->fd >= 0 ? ipv6 : NULL;
+}
+
+static void close_udp(tern_loop *loop, struct tern_udp *udp)
+{
+  if (udp->fd < 0)
+    return;
+  loop->engine->on_udp_close(loop, udp);
+  tern_udp_deinit(udp);
 }
 
 /* Opens a socket and makes it the one for its family. */
@@ -91,20 +100,21 @@ static tern_status open_udp(tern_loop *loop, const tern_addr *local)
       .gro = config->gro,
       .txtime = config->txtime,
       .reuse_port = config->reuse_port,
+      .busy_poll_ns = config->busy_poll_ns,
   };
   loop->notice.now = tern_loop_now(loop);
   tern_status status = tern_udp_init(&udp, &args, &loop->alloc, &loop->notice);
   if (status != TERN_OK)
     return status;
-  if (poll_own(loop, EPOLL_CTL_ADD, udp.fd, EPOLLIN) != 0) {
+  if (poll_own(loop, EPOLL_CTL_ADD, udp.fd, loop->engine->socket_events) != 0) {
     int error = errno;
     tern_udp_deinit(&udp);
     errno = error;
     return TERN_IO;
   }
-  if (place->fd >= 0)
-    tern_udp_deinit(place);
+  close_udp(loop, place);
   *place = udp;
+  loop->engine->on_udp_open(loop, place);
   loop->local = udp.local;
   return TERN_OK;
 }
@@ -117,7 +127,7 @@ static tern_status open_system(tern_loop *loop)
       poll_own(loop, EPOLL_CTL_ADD, loop->wake_fd, EPOLLIN) != 0)
     return TERN_IO;
   loop->mailbox.wake_fd = loop->wake_fd;
-  return TERN_OK;
+  return tern_engine_open(loop);
 }
 
 /* The socket comes first: that a port is taken is the likelier trouble. */
@@ -172,6 +182,7 @@ tern_status tern_loop_new(tern_loop **out, const tern_loop_config *caller_config
   loop->config.endpoint = NULL;
   loop->epoll_fd = loop->wake_fd = loop->udp[0].fd = loop->udp[1].fd = -1;
   loop->has_pwait2 = true;
+  loop->engine = &tern_engine_epoll;
   loop->notice.subscribers = endpoint->subscribers;
   loop->notice.count = endpoint->subscribers_count;
   atomic_init(&loop->is_stopping, false);
@@ -195,8 +206,8 @@ void tern_loop_free(tern_loop *loop)
   TERN_ASSERT(!loop->is_in_turn);
   tern_endpoint_free(loop->endpoint);
   for (size_t i = 0; i < 2; i++)
-    if (loop->udp[i].fd >= 0)
-      tern_udp_deinit(&loop->udp[i]);
+    close_udp(loop, &loop->udp[i]);
+  loop->engine->close(loop);
   tern_loop_free_app(loop);
   tern_mailbox_deinit(&loop->mailbox, &loop->alloc);
   tern_entropy_deinit(&loop->entropy);
@@ -221,7 +232,12 @@ tern_addr tern_loop_get_local(const tern_loop *loop)
 
 int tern_loop_get_fd(const tern_loop *loop)
 {
-  return loop->epoll_fd;
+  return loop->engine->get_fd(loop);
+}
+
+const char *tern_loop_get_engine(const tern_loop *loop)
+{
+  return loop->engine->name;
 }
 
 tern_status tern_loop_connect(tern_loop *loop, const tern_connect_args *args, tern_conn **out)

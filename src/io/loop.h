@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/heap.h"
+#include "io/engine.h"
 #include "io/entropy.h"
 #include "io/mailbox.h"
 #include "io/notice.h"
@@ -44,6 +45,8 @@ struct tern_loop {
   struct tern_udp udp[2]; /* for IPv4, for IPv6; a server has one, IPv6 serving both */
   tern_addr local;
   struct tern_mailbox mailbox;
+  const struct tern_engine_ops *engine;
+  struct tern_uring *uring; /* of engine_uring.c */
   int epoll_fd;
   int wake_fd;
   bool has_pwait2; /* epoll with nanoseconds */
@@ -51,6 +54,7 @@ struct tern_loop {
 
   tern_time now;
   bool is_in_turn;
+  bool needs_turn;     /* the engine does not look at all sockets yet */
   bool was_woken;      /* this turn, by another thread or a stop */
   bool wants_rebind;   /* at the end of the turn */
   bool is_blocked;     /* the sockets took no more */

@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* A turn of the loop. */
-#define _GNU_SOURCE /* syscall */
+#define _GNU_SOURCE /* clock_gettime */
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <linux/time_types.h>
 
 #include "base/assert.h"
 #include "io/loop.h"
 
-#define EPOLL_EVENTS 64
 #define SEND_ROUNDS_MAX 64 /* of SEND_ROUND_BYTES: about 4 MiB a turn */
 #define SEND_ROUND_BYTES                                                                           \
   65536 /* small runs are gathered up to this; a full one goes at once, while
@@ -37,39 +32,11 @@ tern_time tern_loop_now(const tern_loop *loop)
 tern_time tern_loop_deadline(const tern_loop *loop)
 {
   tern_time endpoint = tern_endpoint_deadline(loop->endpoint);
-  tern_time timer = tern_heap_first_key(&loop->timers);
+  tern_time timer = loop->needs_turn ? 0 : tern_heap_first_key(&loop->timers);
   /* While the sockets are full, sending is what the endpoint wants and cannot have. */
   if (loop->is_blocked && endpoint < loop->retry_at)
     endpoint = loop->retry_at;
   return endpoint < timer ? endpoint : timer;
-}
-
-/* epoll in milliseconds, for old kernels: rounded up, since waking early would spin. */
-static int wait_ms(const tern_loop *loop, struct epoll_event *events, uint64_t wait_ns)
-{
-  int timeout = -1;
-  if (wait_ns != TERN_TIME_NEVER) {
-    uint64_t ms = wait_ns / TERN_MS + (wait_ns % TERN_MS != 0);
-    timeout = ms > INT_MAX ? INT_MAX : (int)ms;
-  }
-  return epoll_wait(loop->epoll_fd, events, EPOLL_EVENTS, timeout);
-}
-
-static int wait_ns(tern_loop *loop, struct epoll_event *events, uint64_t max_ns)
-{
-#ifdef SYS_epoll_pwait2
-  if (loop->has_pwait2 && max_ns != 0) {
-    struct __kernel_timespec timeout = {.tv_sec = (long long)(max_ns / TERN_SECOND),
-                                        .tv_nsec = (long long)(max_ns % TERN_SECOND)};
-    long count = syscall(SYS_epoll_pwait2, loop->epoll_fd, events, EPOLL_EVENTS,
-                         max_ns == TERN_TIME_NEVER ? NULL : &timeout, NULL, 0);
-    /* EPERM: a sandbox that does not know the call. */
-    if (count >= 0 || (errno != ENOSYS && errno != EPERM))
-      return (int)count;
-    loop->has_pwait2 = false;
-  }
-#endif
-  return wait_ms(loop, events, max_ns);
 }
 
 /* Looks again and again for a while after the last work, since going to sleep and waking up costs some
@@ -78,7 +45,7 @@ static int spin(tern_loop *loop, struct epoll_event *events, tern_time until)
 {
   int count;
   do
-    count = epoll_wait(loop->epoll_fd, events, EPOLL_EVENTS, 0);
+    count = loop->engine->wait(loop, events, 0);
   while (count == 0 && tern_loop_read_clock() < until);
   return count;
 }
@@ -101,7 +68,7 @@ static int wait_for_events(tern_loop *loop, struct epoll_event *events, uint64_t
     tern_time spun = tern_loop_read_clock() - now;
     left = left == TERN_TIME_NEVER ? left : spun < left ? left - spun : 0;
   }
-  return wait_ns(loop, events, left);
+  return loop->engine->wait(loop, events, left);
 }
 
 static size_t count_datagrams(const tern_datagram *batch, size_t count)
@@ -120,7 +87,7 @@ static tern_status receive_from(tern_loop *loop, struct tern_udp *udp, size_t *b
   bool is_drained = false;
   while (!is_drained && *budget > 0) {
     tern_datagram batch[TERN_UDP_BATCH];
-    size_t count = tern_udp_receive(udp, batch, &is_drained);
+    size_t count = loop->engine->receive(loop, udp, batch, &is_drained);
     if (count == 0)
       break;
     size_t datagrams = count_datagrams(batch, count);
@@ -289,7 +256,7 @@ static tern_status work(tern_loop *loop, const struct epoll_event *events, int c
 
 tern_status tern_loop_run_once(tern_loop *loop, uint64_t max_wait_ns)
 {
-  struct epoll_event events[EPOLL_EVENTS];
+  struct epoll_event events[TERN_ENGINE_EVENTS];
   if (loop->is_in_turn)
     return TERN_REENTRY;
   int count = wait_for_events(loop, events, max_wait_ns);

@@ -103,6 +103,10 @@ static void set_offloads(struct tern_udp *udp, const struct tern_udp_args *args)
   show_feature(udp, "gso", udp->has_gso, args->gso ? strerror(errno) : "configured");
   bool has_gro = args->gro && set_option(udp->fd, SOL_UDP, UDP_GRO, 1);
   show_feature(udp, "gro", has_gro, args->gro ? strerror(errno) : "configured");
+  if (args->busy_poll_ns != 0) { /* above net.core.busy_read it takes CAP_NET_ADMIN */
+    bool is_on = set_option(udp->fd, SOL_SOCKET, SO_BUSY_POLL, (int)(args->busy_poll_ns / 1000));
+    show_feature(udp, "busy_poll", is_on, strerror(errno));
+  }
   if (!args->txtime)
     return;
   udp->has_txtime = enable_txtime(udp->fd);
@@ -126,6 +130,17 @@ static bool bind_to(struct tern_udp *udp, const struct tern_udp_args *args)
   return true;
 }
 
+static int send_mmsg(struct tern_udp *udp, struct mmsghdr *messages, unsigned count)
+{
+  return sendmmsg(udp->fd, messages, count, MSG_DONTWAIT);
+}
+
+void tern_udp_set_sender(struct tern_udp *udp, tern_udp_send_messages *send_messages, void *sender)
+{
+  udp->send_messages = send_messages != NULL ? send_messages : send_mmsg;
+  udp->sender = sender;
+}
+
 static void prepare_batch(struct tern_udp_batch *batch)
 {
   memset(batch->messages, 0, sizeof batch->messages);
@@ -144,7 +159,7 @@ tern_status tern_udp_init(struct tern_udp *udp, const struct tern_udp_args *args
                           struct tern_alloc *alloc, struct tern_notice *notice)
 {
   *udp = (struct tern_udp){.fd = -1, .alloc = alloc, .notice = notice};
-  udp->send_messages = sendmmsg;
+  tern_udp_set_sender(udp, NULL, NULL);
   udp->is_ipv6 = args->local.family == 6;
   /* Not zeroed: most of it is buffers whose pages stay untouched until they are needed. */
   udp->batch = tern_alloc_take(alloc, sizeof *udp->batch);
@@ -229,19 +244,18 @@ static void read_control(struct tern_udp *udp, const struct cmsghdr *control,
   }
 }
 
-static void read_message(struct tern_udp *udp, size_t i, tern_datagram *datagram)
+void tern_udp_read_message(struct tern_udp *udp, struct msghdr *message, tern_datagram *out)
 {
-  struct mmsghdr *message = &udp->batch->messages[i];
-  *datagram = (tern_datagram){.data = udp->batch->buffers[i],
-                              .len = message->msg_len,
-                              .local = udp->local,
-                              .remote = tern_sockaddr_read(&udp->batch->names[i])};
-  for (struct cmsghdr *control = CMSG_FIRSTHDR(&message->msg_hdr); control != NULL;
-       control = CMSG_NXTHDR(&message->msg_hdr, control))
-    read_control(udp, control, datagram);
+  out->segment_bytes = 0;
+  out->ecn = TERN_ECN_NOT;
+  out->local = udp->local;
+  out->remote = tern_sockaddr_read(message->msg_name);
+  for (struct cmsghdr *control = CMSG_FIRSTHDR(message); control != NULL;
+       control = CMSG_NXTHDR(message, control))
+    read_control(udp, control, out);
 }
 
-static void show_receive_error(const struct tern_udp *udp, int error)
+void tern_udp_on_receive_error(struct tern_udp *udp, int error)
 {
   tern_event event = {.kind = TERN_EVENT_IO_ERROR,
                       .data = {.io_error = {"receive", (uint32_t)error, {0}}}};
@@ -260,14 +274,17 @@ size_t tern_udp_receive(struct tern_udp *udp, tern_datagram batch[TERN_UDP_BATCH
   *is_drained = got < TERN_UDP_BATCH && !(got < 0 && errno == EINTR);
   if (got < 0) {
     if (errno != EAGAIN && errno != EINTR)
-      show_receive_error(udp, errno);
+      tern_udp_on_receive_error(udp, errno);
     return 0;
   }
   size_t count = 0;
   for (size_t i = 0; i < (size_t)got; i++) {
-    if ((udp->batch->messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0)
+    struct mmsghdr *message = &udp->batch->messages[i];
+    if ((message->msg_hdr.msg_flags & MSG_TRUNC) != 0)
       continue;
-    read_message(udp, i, &batch[count++]);
+    batch[count].data = udp->batch->buffers[i];
+    batch[count].len = message->msg_len;
+    tern_udp_read_message(udp, &message->msg_hdr, &batch[count++]);
   }
   return count;
 }

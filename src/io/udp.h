@@ -29,10 +29,15 @@ struct tern_udp_args {
   bool gro;
   bool txtime;
   bool reuse_port;
+  uint64_t busy_poll_ns; /* 0 = not */
 };
 
 struct tern_udp_batch; /* buffers and headers for recvmmsg */
+struct tern_udp;
 struct mmsghdr;
+struct msghdr;
+
+typedef int tern_udp_send_messages(struct tern_udp *udp, struct mmsghdr *messages, unsigned count);
 
 struct tern_udp {
   int fd; /* -1 = closed */
@@ -47,8 +52,10 @@ struct tern_udp {
   struct tern_alloc *alloc;
   struct tern_notice *notice; /* borrowed */
   struct tern_udp_batch *batch;
-  /* sendmmsg; tests put one here that says no, which a loopback interface never does. */
-  int (*send_messages)(int fd, struct mmsghdr *messages, unsigned count, int flags);
+  /* Like sendmmsg, without waiting. Tests put one here that says no, which a loopback interface never
+   * does. */
+  tern_udp_send_messages *send_messages;
+  void *sender; /* for it */
 };
 
 /* What became of a run: the socket took its first `datagrams`; `error` is 0 if all, else an errno. A
@@ -62,6 +69,13 @@ struct tern_udp_result {
 TERN_MUST_CHECK tern_status tern_udp_init(struct tern_udp *udp, const struct tern_udp_args *args,
                                           struct tern_alloc *alloc, struct tern_notice *notice);
 void tern_udp_deinit(struct tern_udp *udp);
+
+/* Messages go out this way from now on; NULL = by sendmmsg. */
+void tern_udp_set_sender(struct tern_udp *udp, tern_udp_send_messages *send_messages, void *sender);
+/* Addresses and marks of a message that was received; `data` and `len` of `out` are the caller's. */
+void tern_udp_read_message(struct tern_udp *udp, struct msghdr *message, tern_datagram *out);
+/* A message was not received. */
+void tern_udp_on_receive_error(struct tern_udp *udp, int error);
 
 /* One recvmmsg: fills up to TERN_UDP_BATCH items of `batch`, which are good until the next call, and
  * returns how many; 0 if there is nothing. `*is_drained` is false if there may be more. */

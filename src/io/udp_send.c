@@ -207,7 +207,7 @@ static void on_error(struct sender *sender, int error)
   if (sender->messages[0].datagrams > 1 && may_be_gso(error)) {
     build_message(sender, 0, run, offset, get_segment(sender->runs[run]));
     udp->send_calls++;
-    if (udp->send_messages(udp->fd, sender->headers, 1, MSG_DONTWAIT) == 1) {
+    if (udp->send_messages(udp, sender->headers, 1) == 1) {
       on_taken(sender, 1);
       turn_off_gso(udp, error);
       return;
@@ -245,7 +245,7 @@ void tern_udp_send(struct tern_udp *udp, const tern_run *const *runs, size_t cou
     if (messages == 0)
       return;
     udp->send_calls++;
-    int taken = udp->send_messages(udp->fd, sender.headers, (unsigned)messages, MSG_DONTWAIT);
+    int taken = udp->send_messages(udp, sender.headers, (unsigned)messages);
     if (taken > 0)
       on_taken(&sender, (size_t)taken);
     else

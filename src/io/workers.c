@@ -13,6 +13,8 @@
 #include "io/loop.h"
 #include "io/steer.h"
 
+#define FLUSH_TURNS 3
+
 struct worker {
   tern_workers *workers;
   tern_loop *loop;
@@ -212,10 +214,19 @@ void tern_workers_stop(tern_workers *workers)
     tern_loop_stop(workers->list[i].loop);
 }
 
+/* What was said last goes out, also if a socket was full for a moment. */
+static tern_status run_loop(tern_loop *loop)
+{
+  tern_status status = tern_loop_run(loop);
+  for (int i = 0; i < FLUSH_TURNS && status == TERN_OK; i++)
+    status = tern_loop_run_once(loop, 0);
+  return status;
+}
+
 static void *run(void *arg)
 {
   struct worker *worker = arg;
-  worker->status = tern_loop_run(worker->loop);
+  worker->status = run_loop(worker->loop);
   if (worker->status != TERN_OK || worker->workers->config.stop_together)
     tern_workers_stop(worker->workers);
   return NULL;

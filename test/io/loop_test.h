@@ -167,6 +167,8 @@ static inline tern_addr parse(const char *text)
   return addr;
 }
 
+static tern_engine test_engine = TERN_ENGINE_EPOLL;
+
 struct setup {
   struct tern_fail_alloc fail;
   tern_config endpoint;
@@ -181,8 +183,14 @@ static inline void init_setup(struct setup *s, const char *listen)
   tern_loop_config_init(&s->config, sizeof s->config);
   s->config.endpoint = &s->endpoint;
   s->config.socket_buffer_bytes = 1 << 20;
+  s->config.engine = test_engine;
   if (listen != NULL)
     s->config.listen = parse(listen);
+}
+
+static inline void turn(tern_loop *loop, uint64_t max_wait_ns)
+{
+  assert_int_equal(tern_loop_run_once(loop, max_wait_ns), TERN_OK);
 }
 
 static inline tern_loop *make_loop(struct setup *s)
@@ -191,6 +199,8 @@ static inline tern_loop *make_loop(struct setup *s)
   tern_loop *loop;
   if (tern_loop_new(&loop, &s->config, why, sizeof why) != TERN_OK)
     fail_msg("%s", why);
+  while (loop->needs_turn)
+    turn(loop, 0);
   return loop;
 }
 
@@ -200,9 +210,23 @@ static inline void free_loop(struct setup *s, tern_loop *loop)
   assert_int_equal(s->fail.live_blocks, 0);
 }
 
-static inline void turn(tern_loop *loop, uint64_t max_wait_ns)
+/* The group once with each engine that the system has. */
+static inline int run_with_engines(const struct CMUnitTest *tests, size_t count)
 {
-  assert_int_equal(tern_loop_run_once(loop, max_wait_ns), TERN_OK);
+  static const char *const names[] = {"auto", "epoll", "uring"};
+  int failed = 0;
+  for (test_engine = TERN_ENGINE_EPOLL; test_engine <= TERN_ENGINE_URING; test_engine++) {
+    struct setup s;
+    init_setup(&s, NULL);
+    tern_loop *loop = make_loop(&s);
+    bool is_there = strcmp(tern_loop_get_engine(loop), names[test_engine]) == 0;
+    free_loop(&s, loop);
+    if (is_there)
+      failed += _cmocka_run_group_tests(names[test_engine], tests, count, NULL, NULL);
+    else
+      print_message("engine %s: not on this system, skipped\n", names[test_engine]);
+  }
+  return failed;
 }
 
 /* A plain socket that sends to `loop`. */

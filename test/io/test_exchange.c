@@ -253,6 +253,7 @@ struct run {
   const char *remote_ip; /* with port 0 */
   bool offloads;
   bool rebinds;
+  tern_engine engine;
 };
 
 /* False if the server ignores what comes from the client's new port. */
@@ -299,9 +300,16 @@ static bool run_exchange(const struct run *run)
   tern_loop_config options;
   tern_loop_config_init(&options, sizeof options);
   options.gso = options.gro = run->offloads;
+  options.engine = run->engine;
   if (!make_side(&server, "server", run->listen, &options))
     return true;
   assert_true(make_side(&client, "client", NULL, &options));
+  if (run->engine == TERN_ENGINE_URING && strcmp(tern_loop_get_engine(server.loop), "uring") != 0) {
+    print_message("engine uring: not on this system, skipped\n");
+    free_side(&client);
+    free_side(&server);
+    return true;
+  }
   tern_connect_args args = {.server_name = "localhost", .ops = &client_conn_ops, .app = &client};
   assert_int_equal(tern_addr_parse(&args.remote, run->remote_ip), TERN_OK);
   args.remote.port = tern_loop_get_local(server.loop).port;
@@ -319,37 +327,51 @@ static bool run_exchange(const struct run *run)
 static void test_offloads(void **state)
 {
   (void)state;
-  assert_true(run_exchange(&(struct run){"127.0.0.1:0", "127.0.0.1:0", true, false}));
+  assert_true(
+      run_exchange(&(struct run){"127.0.0.1:0", "127.0.0.1:0", true, false, TERN_ENGINE_EPOLL}));
 }
 
 static void test_plain(void **state)
 {
   (void)state;
-  assert_true(run_exchange(&(struct run){"127.0.0.1:0", "127.0.0.1:0", false, false}));
+  assert_true(
+      run_exchange(&(struct run){"127.0.0.1:0", "127.0.0.1:0", false, false, TERN_ENGINE_EPOLL}));
 }
 
 static void test_ipv6(void **state)
 {
   (void)state;
-  assert_true(run_exchange(&(struct run){"[::1]:0", "[::1]:0", true, false}));
+  assert_true(run_exchange(&(struct run){"[::1]:0", "[::1]:0", true, false, TERN_ENGINE_EPOLL}));
 }
 
 /* A server for both families answers from the address it was asked at. */
 static void test_any_address(void **state)
 {
   (void)state;
-  assert_true(run_exchange(&(struct run){"[::]:0", "127.0.0.2:0", true, false}));
-  assert_true(run_exchange(&(struct run){"0.0.0.0:0", "127.0.0.2:0", true, false}));
+  assert_true(run_exchange(&(struct run){"[::]:0", "127.0.0.2:0", true, false, TERN_ENGINE_EPOLL}));
+  assert_true(
+      run_exchange(&(struct run){"0.0.0.0:0", "127.0.0.2:0", true, false, TERN_ENGINE_EPOLL}));
 }
 
 /* [rfc9000-9.3] the server follows a peer whose port changed, and goes on. */
 static void test_rebind(void **state)
 {
   (void)state;
-  if (run_exchange(&(struct run){"127.0.0.1:0", "127.0.0.1:0", true, true}))
+  if (run_exchange(&(struct run){"127.0.0.1:0", "127.0.0.1:0", true, true, TERN_ENGINE_EPOLL}))
     return;
   print_message("the server does not follow a new address yet: skipped\n");
   skip();
+}
+
+static void test_uring(void **state)
+{
+  (void)state;
+  assert_true(
+      run_exchange(&(struct run){"127.0.0.1:0", "127.0.0.1:0", true, false, TERN_ENGINE_URING}));
+  assert_true(
+      run_exchange(&(struct run){"127.0.0.1:0", "127.0.0.1:0", false, false, TERN_ENGINE_URING}));
+  assert_true(
+      run_exchange(&(struct run){"127.0.0.1:0", "127.0.0.1:0", true, true, TERN_ENGINE_URING}));
 }
 
 int main(void)
@@ -357,7 +379,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_offloads), cmocka_unit_test(test_plain),
       cmocka_unit_test(test_ipv6),     cmocka_unit_test(test_any_address),
-      cmocka_unit_test(test_rebind),
+      cmocka_unit_test(test_rebind),   cmocka_unit_test(test_uring),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -364,5 +364,5 @@ int main(void)
       cmocka_unit_test(test_reentry),        cmocka_unit_test(test_inside_another_loop),
       cmocka_unit_test(test_no_memory),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return run_with_engines(tests, sizeof tests / sizeof tests[0]);
 }

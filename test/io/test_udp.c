@@ -345,7 +345,7 @@ static struct {
   bool only_segmented; /* what a system without GSO does */
 } refusal;
 
-static int send_refusing(int fd, struct mmsghdr *messages, unsigned count, int flags)
+static int send_refusing(struct tern_udp *udp, struct mmsghdr *messages, unsigned count)
 {
   bool is_segmented = false;
   for (struct cmsghdr *control = CMSG_FIRSTHDR(&messages[0].msg_hdr); control != NULL;
@@ -359,7 +359,7 @@ static int send_refusing(int fd, struct mmsghdr *messages, unsigned count, int f
     errno = refusal.error;
     return -1;
   }
-  return sendmmsg(fd, messages, count, flags);
+  return sendmmsg(udp->fd, messages, count, MSG_DONTWAIT);
 }
 
 /* Three runs of 50 datagrams, GSO off; the socket is full after `taken` of them. */

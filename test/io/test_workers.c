@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include <tern/event.h>
 #include <tern/io.h>
 
 #include "base/random.h"
@@ -263,7 +264,7 @@ static void *run_workers(void *arg)
   return NULL;
 }
 
-static void start(struct rig *rig, bool steering)
+static void start(struct rig *rig, bool steering, tern_engine engine)
 {
   char why[200] = "";
   tern_config endpoint;
@@ -279,6 +280,7 @@ static void start(struct rig *rig, bool steering)
   loop.endpoint = &endpoint;
   loop.ops = &server_ops;
   loop.socket_buffer_bytes = 1 << 20;
+  loop.engine = engine;
   assert_int_equal(tern_addr_parse(&loop.listen, "127.0.0.1:0"), TERN_OK);
   config.loop = &loop;
   config.count = WORKERS;
@@ -356,9 +358,10 @@ static void finish(struct rig *rig)
 }
 
 /* Clients go on from new ports again and again; no connection may notice. */
-static void run_rebinds(struct rig *rig, bool steering, tern_workers_stats *stats)
+static void run_rebinds(struct rig *rig, bool steering, tern_engine engine,
+                        tern_workers_stats *stats)
 {
-  start(rig, steering);
+  start(rig, steering, engine);
   connect_clients(rig);
   run_clients(rig);
   for (int round = 0; round < REBINDS; round++) {
@@ -386,7 +389,7 @@ static void test_rebind_steered(void **state)
   struct rig rig;
   tern_workers_stats stats;
   (void)state;
-  run_rebinds(&rig, true, &stats);
+  run_rebinds(&rig, true, TERN_ENGINE_EPOLL, &stats);
   if (!stats.is_steered) {
     print_message("no filter on this system: skipped\n");
     skip();
@@ -399,10 +402,43 @@ static void test_rebind_forwarded(void **state)
   struct rig rig;
   tern_workers_stats stats;
   (void)state;
-  run_rebinds(&rig, false, &stats);
+  run_rebinds(&rig, false, TERN_ENGINE_EPOLL, &stats);
   assert_false(stats.is_steered);
   assert_true(stats.datagrams_forwarded > 0);
   assert_int_equal(stats.datagrams_refused, 0);
+}
+
+static void count_uring_off(void *arg, const tern_event *event)
+{
+  const tern_event_io_feature *feature = &event->data.io_feature;
+  *(unsigned *)arg += strcmp(feature->feature, "uring") == 0 && !feature->is_on;
+}
+
+/* Loops made in one thread run in another. Run in a third, a loop goes on by epoll, and says so. */
+static void test_uring(void **state)
+{
+  struct rig rig;
+  tern_workers_stats stats;
+  unsigned falls = 0;
+  (void)state;
+  start(&rig, true, TERN_ENGINE_URING);
+  tern_loop *loop = tern_workers_get_loop(rig.workers, 1);
+  tern_event_subscriber subscriber = {count_uring_off, &falls,
+                                      tern_event_mask_of(TERN_EVENT_IO_FEATURE)};
+  if (strcmp(tern_loop_get_engine(loop), "uring") != 0)
+    print_message("engine uring: not on this system, skipped\n");
+  tern_workers_stop(rig.workers);
+  assert_int_equal(pthread_join(rig.thread, NULL), 0);
+  bool has_uring = strcmp(tern_loop_get_engine(loop), "uring") == 0;
+  loop->notice.subscribers = &subscriber;
+  loop->notice.count = 1;
+  assert_int_equal(tern_loop_run_once(loop, 0), TERN_OK);
+  assert_string_equal(tern_loop_get_engine(loop), "epoll");
+  assert_int_equal(falls, has_uring);
+  finish(&rig);
+  run_rebinds(&rig, true, TERN_ENGINE_URING, &stats);
+  run_rebinds(&rig, false, TERN_ENGINE_URING, &stats);
+  assert_true(stats.datagrams_forwarded > 0);
 }
 
 /* ---- calls from other threads ------------------------------------------------------------------ */
@@ -427,7 +463,7 @@ static void test_post(void **state)
   struct post posts[WORKERS][2];
   int seen[WORKERS] = {0};
   (void)state;
-  start(&rig, true);
+  start(&rig, true, TERN_ENGINE_EPOLL);
   for (uint32_t i = 0; i < WORKERS; i++)
     for (int j = 0; j < 2; j++) {
       tern_loop *loop = tern_workers_get_loop(rig.workers, i);
@@ -486,7 +522,8 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_filter),         cmocka_unit_test(test_mailbox_bound),
       cmocka_unit_test(test_rebind_steered), cmocka_unit_test(test_rebind_forwarded),
-      cmocka_unit_test(test_post),           cmocka_unit_test(test_config),
+      cmocka_unit_test(test_uring),          cmocka_unit_test(test_post),
+      cmocka_unit_test(test_config),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
