@@ -7,7 +7,7 @@ import tree
 
 # The only files of transport/ that know struct tern_conn. Everything else there is a part.
 SPINE = {
-    "endpoint", "stranger", "conn", "recv", "on_frame", "on_ack", "send", "packer", "close", "settle", "api",
+    "endpoint", "stranger", "conn", "recv", "on_frame", "on_ack", "send", "bulk", "packer", "close", "settle", "api",
     "retry", "migrate", "probe", "producers"
 }
 CONN_HEADER = "transport/conn.h"

@@ -17,12 +17,12 @@ void tern_ecn_space_init(struct tern_ecn_space *space)
   memset(space, 0, sizeof *space);
 }
 
-void tern_ecn_on_sent(struct tern_ecn_route *route, struct tern_ecn_space *space)
+void tern_ecn_on_sent(struct tern_ecn_route *route, struct tern_ecn_space *space, uint32_t packets)
 {
-  space->sent_ect0++;
+  space->sent_ect0 += packets;
   if (route->state != TERN_ECN_TESTING)
     return;
-  route->testing_sent++;
+  route->testing_sent += packets;
   if (route->testing_sent >= TERN_ECN_TESTING_PACKETS)
     route->state = TERN_ECN_UNKNOWN;
 }

@@ -48,8 +48,8 @@ static inline tern_ecn tern_ecn_get_mark(const struct tern_ecn_route *route)
                                                                               : TERN_ECN_NOT;
 }
 
-/* A packet with ECT(0) was committed (once per packet: coalesced packets share the mark). */
-void tern_ecn_on_sent(struct tern_ecn_route *route, struct tern_ecn_space *space);
+/* Packets with ECT(0) were committed (packets, not datagrams: coalesced ones share the mark). */
+void tern_ecn_on_sent(struct tern_ecn_route *route, struct tern_ecn_space *space, uint32_t packets);
 /* A packet that was sent with ECT(0) was declared lost. */
 void tern_ecn_on_lost(struct tern_ecn_route *route);
 /* A PTO expired: after two of them (three PTO periods, [rfc9000-13.4.2]) without an acknowledged

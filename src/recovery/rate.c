@@ -13,23 +13,23 @@ void tern_rate_init(struct tern_rate *rate)
   memset(rate, 0, sizeof *rate);
 }
 
-void tern_rate_on_sent(struct tern_rate *rate, struct tern_sent_packet *packet,
-                       uint64_t in_flight_bytes)
+struct tern_rate_snapshot tern_rate_on_sent(struct tern_rate *rate, tern_time now, uint64_t bytes,
+                                            uint64_t in_flight_bytes)
 {
-  struct tern_rate_snapshot *snapshot = &packet->rate;
-  uint64_t tx_in_flight = in_flight_bytes + packet->bytes;
+  uint64_t tx_in_flight = in_flight_bytes + bytes;
 
   /* Nothing in flight: the flight begins now, and silence before it is not the network's. */
   if (in_flight_bytes == 0) {
-    rate->first_sent_time = packet->sent_time;
-    rate->delivered_time = packet->sent_time;
+    rate->first_sent_time = now;
+    rate->delivered_time = now;
   }
-  snapshot->first_sent_time = rate->first_sent_time;
-  snapshot->delivered_time = rate->delivered_time;
-  snapshot->delivered_bytes = rate->delivered_bytes;
-  snapshot->lost_bytes = rate->lost_bytes;
-  snapshot->is_app_limited = rate->app_limited_until_bytes != 0;
-  snapshot->tx_in_flight_bytes = tx_in_flight < UINT32_MAX ? (uint32_t)tx_in_flight : UINT32_MAX;
+  return (struct tern_rate_snapshot){
+      .first_sent_time = rate->first_sent_time,
+      .delivered_time = rate->delivered_time,
+      .delivered_bytes = rate->delivered_bytes,
+      .lost_bytes = rate->lost_bytes,
+      .is_app_limited = rate->app_limited_until_bytes != 0,
+      .tx_in_flight_bytes = tx_in_flight < UINT32_MAX ? (uint32_t)tx_in_flight : UINT32_MAX};
 }
 
 void tern_rate_begin(struct tern_rate_sample *sample)

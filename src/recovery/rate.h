@@ -46,10 +46,10 @@ struct tern_rate_sample {
 
 void tern_rate_init(struct tern_rate *rate);
 
-/* Fills `packet->rate`. Call for packets in flight after sent_time and bytes are set (after
- * tern_sent_commit); `in_flight_bytes` is what was in flight before this packet. */
-void tern_rate_on_sent(struct tern_rate *rate, struct tern_sent_packet *packet,
-                       uint64_t in_flight_bytes);
+/* What a packet of `bytes` that leaves now is to remember; `in_flight_bytes` is what was in flight
+ * before it. Call for packets in flight. */
+struct tern_rate_snapshot tern_rate_on_sent(struct tern_rate *rate, tern_time now, uint64_t bytes,
+                                            uint64_t in_flight_bytes);
 
 void tern_rate_begin(struct tern_rate_sample *sample);
 /* Before the packet is resolved in the ring. */

@@ -234,6 +234,15 @@ static struct tern_sent_packet *prepare_slot(struct tern_sent *sent)
   return packet;
 }
 
+uint32_t tern_sent_reserve(struct tern_sent *sent, uint32_t count)
+{
+  TERN_ASSERT(!sent->is_open);
+  if (sent->capacity - (sent->next - sent->base) < count && make_room(sent) != TERN_OK)
+    return 0;
+  uint64_t room = sent->capacity - (sent->next - sent->base);
+  return room < count ? (uint32_t)room : count;
+}
+
 struct tern_sent_packet *tern_sent_open(struct tern_sent *sent)
 {
   TERN_ASSERT(!sent->is_open);
@@ -243,12 +252,42 @@ struct tern_sent_packet *tern_sent_open(struct tern_sent *sent)
   return prepare_slot(sent);
 }
 
+/* Only ack-eliciting packets run timers, and those are always in flight [rfc9002-2]. */
+static bool are_flags_sane(uint8_t flags)
+{
+  return !(flags & TERN_SENT_ACK_ELICITING) || (flags & TERN_SENT_IN_FLIGHT);
+}
+
+void tern_sent_commit_run(struct tern_sent *sent, const struct tern_sent_args *args, uint32_t count,
+                          const struct tern_frame_record *first,
+                          const struct tern_rate_snapshot *rate)
+{
+  struct tern_sent_packet packet = {.sent_time = args->now,
+                                    .rate = *rate,
+                                    .overflow = TERN_SENT_NO_CHUNK,
+                                    .bytes = args->bytes,
+                                    .state = TERN_SENT_OUTSTANDING,
+                                    .flags = args->flags,
+                                    .route = args->route,
+                                    .record_count = 1,
+                                    .first = *first};
+
+  TERN_ASSERT(are_flags_sane(args->flags) && (args->flags & TERN_SENT_ACK_ELICITING));
+  for (uint32_t i = 0; i < count; i++) {
+    *get_slot(sent, sent->next++) = packet;
+    packet.first.offset += packet.first.len;
+    packet.rate.tx_in_flight_bytes += args->bytes;
+  }
+  sent->ack_eliciting_in_flight += count;
+  sent->last_ack_eliciting_time = args->now;
+  sent->since_ack_eliciting = 0;
+}
+
 void tern_sent_commit(struct tern_sent *sent, struct tern_sent_packet *packet,
                       const struct tern_sent_args *args)
 {
   TERN_ASSERT(sent->is_open && packet == get_slot(sent, sent->next));
-  /* Only ack-eliciting packets run timers, and those are always in flight [rfc9002-2]. */
-  TERN_ASSERT(!(args->flags & TERN_SENT_ACK_ELICITING) || (args->flags & TERN_SENT_IN_FLIGHT));
+  TERN_ASSERT(are_flags_sane(args->flags));
   packet->sent_time = args->now;
   packet->bytes = args->bytes;
   packet->flags = args->flags;

@@ -152,6 +152,15 @@ struct tern_sent_args {
 void tern_sent_commit(struct tern_sent *sent, struct tern_sent_packet *packet,
                       const struct tern_sent_args *args);
 void tern_sent_abort(struct tern_sent *sent, struct tern_sent_packet *packet);
+
+/* How many of `count` packets in a row there is room for. */
+uint32_t tern_sent_reserve(struct tern_sent *sent, uint32_t count);
+/* A run of equal packets, opened and committed at once; room for `count` was reserved. Each has one
+ * record: `first` is that of the first packet, and each next one begins where the one before ended. So
+ * do the bytes in flight of `rate`. */
+void tern_sent_commit_run(struct tern_sent *sent, const struct tern_sent_args *args, uint32_t count,
+                          const struct tern_frame_record *first,
+                          const struct tern_rate_snapshot *rate);
 /* Uses up sent->next without sending it [rfc9000-21.4]. TERN_NOMEM or TERN_LIMIT: not skipped. */
 TERN_MUST_CHECK tern_status tern_sent_skip(struct tern_sent *sent);
 
@@ -239,13 +248,12 @@ struct tern_inflight {
   uint64_t packets;
 };
 
-static inline void tern_inflight_on_sent(struct tern_inflight *inflight,
-                                         const struct tern_sent_packet *packet)
+/* Packets with TERN_SENT_IN_FLIGHT, `bytes` together. */
+static inline void tern_inflight_on_sent(struct tern_inflight *inflight, uint64_t bytes,
+                                         uint64_t packets)
 {
-  if (packet->flags & TERN_SENT_IN_FLIGHT) {
-    inflight->bytes += packet->bytes;
-    inflight->packets++;
-  }
+  inflight->bytes += bytes;
+  inflight->packets += packets;
 }
 
 /* Before tern_sent_resolve: takes an OUTSTANDING packet out; LOST ones are out already. */

@@ -42,13 +42,16 @@
 #define TERN_REPLY_BURST 256
 #define TERN_REPLY_RATE 1000
 
-/* Bytes of a run that a source still has to fill in; the room is beside it in fill_rooms. */
+/* Bytes of a run that a source still has to fill in, in one or more rooms of fill_rooms, which are in
+ * the order of the fills and adjoin in the source. */
 struct tern_out_fill {
   const tern_source *source;
   tern_stream *stream;
-  uint64_t offset;    /* within the source */
-  uint8_t *frame;     /* the STREAM frame around the room ... */
-  size_t frame_bytes; /* ... to blank it if the source fails: zeros are PADDING */
+  uint64_t offset;     /* within the source */
+  size_t rooms;        /* each in a STREAM frame of its own: the first is ... */
+  uint8_t *frame;      /* ... here, to blank it if the source fails: zeros are PADDING */
+  size_t frame_bytes;  /* size of each frame */
+  size_t frame_stride; /* from one to the next */
   uint64_t reset_code;
 };
 
@@ -83,6 +86,7 @@ struct tern_out {
   struct tern_out_fill fills[TERN_RUN_FILLS_MAX];
   tern_iov fill_rooms[TERN_RUN_FILLS_MAX];
   size_t fills_count;
+  size_t rooms_count;
 };
 
 /* 1-RTT packets in a row for one connection, waiting to be opened together. */

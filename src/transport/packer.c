@@ -134,6 +134,14 @@ static void pad_for_sample(struct tern_packer *packer)
                              TERN_PACKET_NUMBER_LEN_MAX - packer->pn_len - payload);
 }
 
+static void note_activity(tern_conn *conn)
+{
+  if (conn->idle_sent)
+    return;
+  conn->idle_sent = true; /* [rfc9000-10.1] */
+  conn->idle_from = conn->endpoint->now;
+}
+
 static void count_sent(struct tern_packer *packer, uint64_t number)
 {
   tern_conn *conn = packer->conn;
@@ -144,17 +152,15 @@ static void count_sent(struct tern_packer *packer, uint64_t number)
   conn->stats.packets_sent++;
   conn->stats.bytes_sent += packet->bytes;
   if (packet->flags & TERN_SENT_IN_FLIGHT) {
-    tern_rate_on_sent(&route->rate, packet, route->in_flight.bytes);
-    tern_inflight_on_sent(&route->in_flight, packet);
+    packet->rate = tern_rate_on_sent(&route->rate, now, packet->bytes, route->in_flight.bytes);
+    tern_inflight_on_sent(&route->in_flight, packet->bytes, 1);
     tern_pacer_on_sent(&route->pacer, now, packet->bytes);
     route->cc->on_sent(route->cc_state, now, packet->bytes, route->in_flight.bytes, number);
   }
   if (packet->flags & TERN_SENT_ECT0)
-    tern_ecn_on_sent(&route->ecn, &packer->space->ecn);
-  if ((packet->flags & TERN_SENT_ACK_ELICITING) && !conn->idle_sent) {
-    conn->idle_sent = true; /* [rfc9000-10.1] */
-    conn->idle_from = now;
-  }
+    tern_ecn_on_sent(&route->ecn, &packer->space->ecn, 1);
+  if (packet->flags & TERN_SENT_ACK_ELICITING)
+    note_activity(conn);
   TERN_EVENT(&conn->endpoint->events, conn->id, packet_sent, .space = (uint8_t)packer->space->id,
              .number = number, .bytes = packet->bytes,
              .ack_eliciting = (packet->flags & TERN_SENT_ACK_ELICITING) != 0,
@@ -189,6 +195,31 @@ size_t tern_packer_close(struct tern_packer *packer)
   return len;
 }
 
+void tern_packer_count_run(tern_conn *conn, const struct tern_packer_sent *sent)
+{
+  struct tern_pn_space *space = conn->path.data;
+  struct tern_route *route = sent->route;
+  tern_time now = conn->endpoint->now;
+  uint64_t bytes = (uint64_t)sent->bytes * sent->packets;
+  bool is_ect0 = conn->endpoint->out.ecn == TERN_ECN_ECT0;
+  struct tern_sent_args args = {.now = now,
+                                .bytes = sent->bytes,
+                                .flags = sent->flags | (is_ect0 ? TERN_SENT_ECT0 : 0),
+                                .route = sent->route_index};
+
+  struct tern_rate_snapshot rate =
+      tern_rate_on_sent(&route->rate, now, sent->bytes, route->in_flight.bytes);
+  tern_sent_commit_run(&space->sent, &args, sent->packets, &sent->record, &rate);
+  conn->stats.packets_sent += sent->packets;
+  conn->stats.bytes_sent += bytes;
+  tern_inflight_on_sent(&route->in_flight, bytes, sent->packets);
+  tern_pacer_on_sent(&route->pacer, now, bytes);
+  route->cc->on_sent(route->cc_state, now, bytes, route->in_flight.bytes, space->sent.next - 1);
+  if (is_ect0)
+    tern_ecn_on_sent(&route->ecn, &space->ecn, sent->packets);
+  note_activity(conn);
+}
+
 void tern_packer_pad(struct tern_packer *packer, size_t bytes)
 {
   struct tern_out *out = &packer->conn->endpoint->out;
@@ -209,46 +240,53 @@ void tern_packer_pad(struct tern_packer *packer, size_t bytes)
   } else {
     packet->bytes = (uint16_t)(packet->bytes + bytes);
     packet->flags |= TERN_SENT_IN_FLIGHT;
-    tern_rate_on_sent(&route->rate, packet, route->in_flight.bytes);
-    tern_inflight_on_sent(&route->in_flight, packet);
+    packet->rate =
+        tern_rate_on_sent(&route->rate, packet->sent_time, packet->bytes, route->in_flight.bytes);
+    tern_inflight_on_sent(&route->in_flight, packet->bytes, 1);
   }
 }
 
 /* ---- finish -------------------------------------------------------------------------------- */
-
-static bool is_next_of(const struct tern_out *out, size_t i)
-{
-  const struct tern_out_fill *before = &out->fills[i - 1];
-  const struct tern_out_fill *fill = &out->fills[i];
-
-  return fill->source == before->source &&
-         fill->offset == before->offset + out->fill_rooms[i - 1].len;
-}
 
 /* Frames with a room that could not be filled become PADDING, whoever filled their other rooms. */
 static void blank_failed(tern_conn *conn)
 {
   struct tern_out *out = &conn->endpoint->out;
 
-  for (size_t i = 0; i < out->fills_count; i++)
-    if (out->fills[i].source == NULL)
-      memset(out->fills[i].frame, 0, out->fills[i].frame_bytes);
+  for (size_t i = 0; i < out->fills_count; i++) {
+    const struct tern_out_fill *fill = &out->fills[i];
+    for (size_t j = 0; fill->source == NULL && j < fill->rooms; j++)
+      memset(fill->frame + j * fill->frame_stride, 0, fill->frame_bytes);
+  }
+}
+
+/* Where the rooms of `fill`, the first of which is `room`, end in the source. */
+static uint64_t get_end(const struct tern_out_fill *fill, const tern_iov *room)
+{
+  return fill->offset + (fill->rooms - 1) * room->len + room[fill->rooms - 1].len;
 }
 
 /* Adjoining rooms of one source are filled by one call, however many packets they are spread over. */
 static void fill_rooms(tern_conn *conn)
 {
   struct tern_out *out = &conn->endpoint->out;
+  const tern_iov *room = out->fill_rooms;
   size_t to;
 
   for (size_t from = 0; from < out->fills_count; from = to) {
-    for (to = from + 1; to < out->fills_count && is_next_of(out, to);)
-      to++;
-    const tern_source *source = out->fills[from].source;
+    const struct tern_out_fill *first = &out->fills[from];
+    uint64_t end = get_end(first, room);
+    size_t rooms = first->rooms;
+    for (to = from + 1; to < out->fills_count && out->fills[to].source == first->source &&
+                        out->fills[to].offset == end;
+         to++) {
+      end = get_end(&out->fills[to], room + rooms);
+      rooms += out->fills[to].rooms;
+    }
     bool before = tern_endpoint_enter_hook(conn->endpoint);
-    bool is_filled =
-        source->fill(source->arg, out->fills[from].offset, &out->fill_rooms[from], to - from);
+    bool is_filled = first->source->fill(first->source->arg, first->offset, room, rooms);
     tern_endpoint_leave_hook(conn->endpoint, before);
+    room += rooms;
     for (size_t i = from; i < to && !is_filled; i++)
       out->fills[i].source = NULL;
   }
@@ -265,7 +303,7 @@ static void reset_failed(tern_conn *conn)
     if (fill->source == NULL)
       tern_stream_reset(fill->stream, fill->reset_code);
   }
-  out->fills_count = 0;
+  out->fills_count = out->rooms_count = 0;
 }
 
 bool tern_packer_finish(tern_conn *conn)

@@ -55,6 +55,18 @@ void tern_packer_abort(struct tern_packer *packer);
 /* Grows the packet closed last, the last of its datagram, by `bytes` of PADDING. */
 void tern_packer_pad(struct tern_packer *packer, size_t bytes);
 
+/* Equal packets that were built without a packer (bulk.c), each with one record. */
+struct tern_packer_sent {
+  struct tern_route *route;
+  uint8_t route_index;
+  uint8_t flags;  /* TERN_SENT_* */
+  uint16_t bytes; /* of each */
+  uint32_t packets;
+  struct tern_frame_record record; /* of the first; see tern_sent_commit_run */
+};
+/* They count, as packets do after tern_packer_close. */
+void tern_packer_count_run(tern_conn *conn, const struct tern_packer_sent *sent);
+
 /* Fills and seals everything since the last finish. False: a key has reached its limit and nothing may
  * leave. */
 bool tern_packer_finish(tern_conn *conn);

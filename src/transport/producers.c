@@ -195,6 +195,7 @@ static bool place_bytes(struct tern_packer *packer, struct tern_stream *stream,
 {
   struct tern_out *out = &packer->conn->endpoint->out;
   size_t fills_before = out->fills_count;
+  size_t rooms_before = out->rooms_count;
   uint64_t offset = range->offset;
   uint64_t left = range->len;
   struct tern_send_piece piece;
@@ -205,15 +206,17 @@ static bool place_bytes(struct tern_packer *packer, struct tern_stream *stream,
     if (piece.data != NULL) {
       memcpy(room, piece.data, (size_t)piece.len);
     } else {
-      if (out->fills_count == TERN_RUN_FILLS_MAX) {
+      if (out->rooms_count == TERN_RUN_FILLS_MAX) {
         out->fills_count = fills_before;
+        out->rooms_count = rooms_before;
         return false;
       }
-      out->fill_rooms[out->fills_count] = (tern_iov){room, (size_t)piece.len};
+      out->fill_rooms[out->rooms_count++] = (tern_iov){room, (size_t)piece.len};
       out->fills[out->fills_count++] =
           (struct tern_out_fill){.source = piece.source,
                                  .stream = stream,
                                  .offset = piece.source_offset,
+                                 .rooms = 1,
                                  .frame = frame,
                                  .reset_code = piece.source->reset_code};
     }

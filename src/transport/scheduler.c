@@ -221,6 +221,20 @@ struct tern_stream *tern_scheduler_next(const struct tern_scheduler *scheduler)
   return stream_of(is_turn_of_heap(bucket) ? bucket->heap : bucket->ring);
 }
 
+uint64_t tern_scheduler_turn_bytes(const struct tern_scheduler *scheduler)
+{
+  if (scheduler->used == 0)
+    return 0;
+  const struct tern_sched_bucket *bucket = &scheduler->buckets[__builtin_ctz(scheduler->used)];
+  bool is_alone = bucket->ring == NULL || (bucket->heap == NULL && bucket->ring->next == bucket->ring);
+  if (is_alone)
+    return UINT64_MAX;
+  /* Always something: a turn of one packet has no quantum. */
+  return scheduler->quantum_bytes > bucket->served_bytes
+             ? scheduler->quantum_bytes - bucket->served_bytes
+             : 1;
+}
+
 void tern_scheduler_on_served(struct tern_scheduler *scheduler, struct tern_stream *stream,
                               uint64_t bytes)
 {

@@ -69,6 +69,8 @@ void tern_scheduler_insert(struct tern_scheduler *scheduler, struct tern_stream 
 void tern_scheduler_remove(struct tern_scheduler *scheduler, struct tern_stream *stream);
 /* Whose turn it is, or NULL. Changes nothing. */
 struct tern_stream *tern_scheduler_next(const struct tern_scheduler *scheduler);
+/* How much that stream may write before it is another's turn; UINT64_MAX if there is no other. */
+uint64_t tern_scheduler_turn_bytes(const struct tern_scheduler *scheduler);
 /* `stream`, which next answered, wrote `bytes`. Does not remove it. */
 void tern_scheduler_on_served(struct tern_scheduler *scheduler, struct tern_stream *stream,
                               uint64_t bytes);

@@ -9,6 +9,7 @@
  * run is as long as one call to the socket may be. */
 #include <string.h>
 
+#include "transport/bulk.h"
 #include "transport/conn.h"
 #include "transport/packer.h"
 #include "transport/producers.h"
@@ -356,6 +357,48 @@ bool tern_conn_is_out_of_budget(const tern_conn *conn)
   return tern_route_budget(tern_conn_route(conn)) < get_least_budget(conn);
 }
 
+/* Nothing but streams has anything to say: every datagram can be like the next (bulk.h). */
+static bool is_only_streams(const struct send_round *round)
+{
+  const tern_conn *conn = round->conn;
+  const struct tern_pn_space *space = conn->path.data;
+  const struct tern_event_bus *events = &conn->endpoint->events;
+
+  return conn->is_confirmed && conn->initial == NULL && conn->handshake == NULL &&
+         conn->body != NULL && round->route->is_address_validated && space->probes == 0 &&
+         !space->wants_ping && !tern_acks_wants_ride(&space->acks) && !wants_control(conn) &&
+         !tern_dgram_wants(&conn->body->dgram) &&
+         !tern_stream_send_wants(&space->crypto_send, UINT64_MAX) &&
+         !tern_event_is_wanted(events, TERN_EVENT_FRAME_SENT) &&
+         !tern_event_is_wanted(events, TERN_EVENT_PACKET_SENT);
+}
+
+/* Returns the bytes of the datagrams. */
+static size_t build_bulk(struct send_round *round, uint8_t *data, size_t room)
+{
+  const struct tern_out *out = &round->conn->endpoint->out;
+  size_t segment = round->datagram_bytes;
+  uint64_t allowed = room < round->window_bytes ? room : round->window_bytes;
+
+  if (!is_only_streams(round))
+    return 0;
+  struct tern_bulk bulk = {.conn = round->conn,
+                           .route = round->route,
+                           .route_index = round->route_index,
+                           .data = data,
+                           .segment_bytes = segment,
+                           .packets_max = (size_t)(allowed / segment)};
+  uint64_t paced = round->pacer_bytes / segment + (round->pacer_bytes % segment != 0);
+  if (bulk.packets_max > paced)
+    bulk.packets_max = (size_t)paced;
+  if (bulk.packets_max > TERN_RUN_PACKETS_MAX - out->seals_count)
+    bulk.packets_max = TERN_RUN_PACKETS_MAX - out->seals_count;
+  size_t bytes = tern_bulk_build(&bulk) * segment;
+  round->window_bytes -= bytes;
+  round->pacer_bytes -= bytes < round->pacer_bytes ? bytes : round->pacer_bytes;
+  return bytes;
+}
+
 static size_t build_datagrams(struct send_round *round, struct tern_out_run *run, uint8_t *data,
                               size_t room)
 {
@@ -364,6 +407,12 @@ static size_t build_datagrams(struct send_round *round, struct tern_out_run *run
   size_t used = 0;
 
   while (out->seals_count + TERN_SPACES <= TERN_RUN_PACKETS_MAX) {
+    size_t bulk = build_bulk(round, data + used, room - used);
+    if (bulk != 0) {
+      segment = round->datagram_bytes;
+      used += bulk;
+      continue;
+    }
     size_t limit = segment != 0 ? segment : round->datagram_bytes;
     if (limit > round->budget_bytes && round->budget_bytes >= get_least_budget(round->conn))
       limit = (size_t)round->budget_bytes;

@@ -15,7 +15,7 @@ static struct pair start(int sent)
   tern_ecn_route_init(&p.route, true);
   tern_ecn_space_init(&p.space);
   for (int i = 0; i < sent; i++)
-    tern_ecn_on_sent(&p.route, &p.space);
+    tern_ecn_on_sent(&p.route, &p.space, 1);
   return p;
 }
 
@@ -31,7 +31,7 @@ static void test_testing_period(void **state)
   (void)state;
   for (int i = 0; i < TERN_ECN_TESTING_PACKETS; i++) {
     assert_int_equal(tern_ecn_get_mark(&p.route), TERN_ECN_ECT0);
-    tern_ecn_on_sent(&p.route, &p.space);
+    tern_ecn_on_sent(&p.route, &p.space, 1);
   }
   assert_int_equal(p.route.state, TERN_ECN_UNKNOWN);
   assert_int_equal(tern_ecn_get_mark(&p.route), TERN_ECN_NOT);
@@ -141,7 +141,7 @@ static void test_new_route(void **state)
   ack(&p, 10, 9, 0, 1);
   tern_ecn_route_init(&p.route, true);
   for (int i = 0; i < 4; i++)
-    tern_ecn_on_sent(&p.route, &p.space);
+    tern_ecn_on_sent(&p.route, &p.space, 1);
   assert_int_equal(ack(&p, 4, 12, 0, 2), 1);
   assert_int_equal(p.route.state, TERN_ECN_CAPABLE);
 }

@@ -12,7 +12,7 @@ static struct tern_sent_packet leave(struct tern_rate *rate, tern_time now, uint
   memset(&packet, 0, sizeof packet);
   packet.sent_time = now;
   packet.bytes = bytes;
-  tern_rate_on_sent(rate, &packet, in_flight);
+  packet.rate = tern_rate_on_sent(rate, now, bytes, in_flight);
   return packet;
 }
 
