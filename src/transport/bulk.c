@@ -10,6 +10,8 @@
 
 /* Header and frame header are copied with as many bytes, which is one or two instructions. */
 #define HEAD_COPY_BYTES 48
+/* [rfc9000-19.8] STREAM with an offset and without a length: it reaches to the end of the packet. */
+#define STREAM_TO_END 0x0c
 
 struct plan {
   struct tern_stream *stream;
@@ -48,8 +50,7 @@ static void plan_header(const struct tern_bulk *bulk, struct plan *plan)
 
   plan->pn_len = (uint8_t)tern_packet_number_size(last, largest);
   plan->pn_at = (uint8_t)(1u + tern_conn_peer_id(bulk->conn, bulk->route_index)->len);
-  plan->offset_at =
-      (uint8_t)(1u + plan->pn_at + plan->pn_len + tern_varint_size(plan->stream->id));
+  plan->offset_at = (uint8_t)(1u + plan->pn_at + plan->pn_len + tern_varint_size(plan->stream->id));
   plan->head_bytes = (size_t)plan->offset_at + tern_varint_size(plan->range.offset);
   plan->payload_bytes = bulk->segment_bytes - plan->head_bytes - TERN_AEAD_TAG_BYTES;
 }
@@ -89,15 +90,13 @@ static bool make_plan(const struct tern_bulk *bulk, struct plan *plan)
     return false;
   uint64_t credit = tern_stream_get_credit(plan->stream, &body->flow_send);
   if (!tern_stream_send_next(&plan->stream->send, credit, &plan->range) ||
-      plan->range.is_retransmit || plan->range.offset == 0 ||
-      plan->range.len < bulk->segment_bytes)
+      plan->range.is_retransmit || plan->range.offset == 0 || plan->range.len < bulk->segment_bytes)
     return false;
   plan_header(bulk, plan);
   plan_packets(bulk, plan);
   return plan->packets >= TERN_BULK_PACKETS_MIN &&
-         (plan->piece.source == NULL ||
-          (out->fills_count < TERN_RUN_FILLS_MAX &&
-           out->rooms_count + plan->packets <= TERN_RUN_FILLS_MAX));
+         (plan->piece.source == NULL || (out->fills_count < TERN_RUN_FILLS_MAX &&
+                                         out->rooms_count + plan->packets <= TERN_RUN_FILLS_MAX));
 }
 
 /* ---- bytes --------------------------------------------------------------------------------------- */
@@ -114,7 +113,7 @@ static void write_head(const struct tern_bulk *bulk, const struct plan *plan, ui
   struct tern_writer writer = tern_writer_of(head, HEAD_COPY_BYTES);
 
   tern_header_write_short(&writer, &args);
-  tern_write_u8(&writer, 0x0c); /* [rfc9000-19.8] STREAM with an offset, to the end of the packet */
+  tern_write_u8(&writer, STREAM_TO_END);
   tern_write_varint(&writer, plan->stream->id);
   tern_write_varint(&writer, plan->range.offset);
   TERN_ASSERT(tern_writer_len(&writer) == plan->head_bytes);
@@ -163,18 +162,37 @@ static void note_rooms(const struct tern_bulk *bulk, const struct plan *plan)
   struct tern_out *out = &bulk->conn->endpoint->out;
   uint8_t *at = bulk->data + plan->head_bytes;
 
-  out->fills[out->fills_count++] =
-      (struct tern_out_fill){.source = plan->piece.source,
-                             .stream = plan->stream,
-                             .offset = plan->piece.source_offset,
-                             .frame = bulk->data + plan->pn_at + plan->pn_len,
-                             .frame_bytes = bulk->segment_bytes - TERN_AEAD_TAG_BYTES -
-                                            (size_t)plan->pn_at - plan->pn_len,
-                             .frame_stride = bulk->segment_bytes,
-                             .rooms = plan->packets,
-                             .reset_code = plan->piece.source->reset_code};
+  out->fills[out->fills_count++] = (struct tern_out_fill){
+      .source = plan->piece.source,
+      .stream = plan->stream,
+      .offset = plan->piece.source_offset,
+      .frame = bulk->data + plan->pn_at + plan->pn_len,
+      .frame_bytes = bulk->segment_bytes - TERN_AEAD_TAG_BYTES - (size_t)plan->pn_at - plan->pn_len,
+      .frame_stride = bulk->segment_bytes,
+      .rooms = plan->packets,
+      .reset_code = plan->piece.source->reset_code};
   for (size_t i = 0; i < plan->packets; i++, at += bulk->segment_bytes)
     out->fill_rooms[out->rooms_count++] = (tern_iov){at, plan->payload_bytes};
+}
+
+/* ---- events -------------------------------------------------------------------------------------- */
+
+static void show_packets(const struct tern_bulk *bulk, const struct plan *plan)
+{
+  struct tern_event_bus *events = &bulk->conn->endpoint->events;
+  uint64_t number = bulk->conn->path.data->sent.next - plan->packets;
+
+  if (!tern_event_is_wanted(events, TERN_EVENT_FRAME_SENT) &&
+      !tern_event_is_wanted(events, TERN_EVENT_PACKET_SENT))
+    return;
+  for (size_t i = 0; i < plan->packets; i++) {
+    TERN_EVENT(events, bulk->conn->id, frame_sent, .space = TERN_SPACE_APP,
+               .name = tern_frame_name(TERN_FRAME_STREAM), .type = STREAM_TO_END,
+               .bytes = plan->head_bytes - plan->pn_at - plan->pn_len + plan->payload_bytes,
+               .offset = plan->range.offset + i * plan->payload_bytes);
+    TERN_EVENT(events, bulk->conn->id, packet_sent, .space = TERN_SPACE_APP, .number = number + i,
+               .bytes = bulk->segment_bytes, .ack_eliciting = true, .in_flight = true);
+  }
 }
 
 /* ---- accounts ------------------------------------------------------------------------------------ */
@@ -211,5 +229,6 @@ size_t tern_bulk_build(const struct tern_bulk *bulk)
   else
     note_rooms(bulk, &plan);
   account(bulk, &plan);
+  show_packets(bulk, &plan);
   return plan.packets;
 }

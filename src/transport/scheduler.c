@@ -226,7 +226,8 @@ uint64_t tern_scheduler_turn_bytes(const struct tern_scheduler *scheduler)
   if (scheduler->used == 0)
     return 0;
   const struct tern_sched_bucket *bucket = &scheduler->buckets[__builtin_ctz(scheduler->used)];
-  bool is_alone = bucket->ring == NULL || (bucket->heap == NULL && bucket->ring->next == bucket->ring);
+  bool is_alone =
+      bucket->ring == NULL || (bucket->heap == NULL && bucket->ring->next == bucket->ring);
   if (is_alone)
     return UINT64_MAX;
   /* Always something: a turn of one packet has no quantum. */

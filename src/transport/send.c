@@ -362,15 +362,12 @@ static bool is_only_streams(const struct send_round *round)
 {
   const tern_conn *conn = round->conn;
   const struct tern_pn_space *space = conn->path.data;
-  const struct tern_event_bus *events = &conn->endpoint->events;
 
   return conn->is_confirmed && conn->initial == NULL && conn->handshake == NULL &&
          conn->body != NULL && round->route->is_address_validated && space->probes == 0 &&
          !space->wants_ping && !tern_acks_wants_ride(&space->acks) && !wants_control(conn) &&
          !tern_dgram_wants(&conn->body->dgram) &&
-         !tern_stream_send_wants(&space->crypto_send, UINT64_MAX) &&
-         !tern_event_is_wanted(events, TERN_EVENT_FRAME_SENT) &&
-         !tern_event_is_wanted(events, TERN_EVENT_PACKET_SENT);
+         !tern_stream_send_wants(&space->crypto_send, UINT64_MAX);
 }
 
 /* Returns the bytes of the datagrams. */

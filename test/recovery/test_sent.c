@@ -275,6 +275,62 @@ static void test_looking_resolves_nothing(void **state)
   end(&w);
 }
 
+/* A run committed at once is what its packets are one by one. */
+static void test_run_at_once(void **state)
+{
+  struct world one, all;
+  struct tern_sent_args args = {77, 1200, DATA, 2, 0};
+  struct tern_frame_record first = {
+      .kind = 3, .generation = 4, .slot = 5, .offset = 9000, .len = 1100};
+  struct tern_rate_snapshot rate = {.delivered_bytes = 6, .tx_in_flight_bytes = 5000};
+  (void)state;
+  begin(&one, 0);
+  begin(&all, 0);
+  send_packet(&one, 1, DATA, 1);
+  send_packet(&all, 1, DATA, 1);
+  assert_int_equal(tern_sent_reserve(&all.sent, 10), 10);
+  tern_sent_commit_run(&all.sent, &args, 10, &first, &rate);
+  for (uint32_t i = 0; i < 10; i++) {
+    struct tern_sent_packet *packet = tern_sent_open(&one.sent);
+    assert_non_null(packet);
+    *tern_sent_add_record(&one.sent, packet) = first;
+    packet->rate = rate;
+    first.offset += first.len;
+    rate.tx_in_flight_bytes += 1200;
+    tern_sent_commit(&one.sent, packet, &args);
+  }
+  assert_int_equal(one.sent.next, all.sent.next);
+  assert_int_equal(one.sent.ack_eliciting_in_flight, all.sent.ack_eliciting_in_flight);
+  assert_int_equal(one.sent.last_ack_eliciting_time, all.sent.last_ack_eliciting_time);
+  assert_int_equal(one.sent.since_ack_eliciting, all.sent.since_ack_eliciting);
+  for (uint64_t number = 1; number < 11; number++)
+    assert_memory_equal(tern_sent_find(&one.sent, number), tern_sent_find(&all.sent, number),
+                        sizeof(struct tern_sent_packet));
+  end(&one);
+  end(&all);
+}
+
+/* A full ring grows once it has no room at all; until then, a run takes what there is. */
+static void test_reserve(void **state)
+{
+  struct world w;
+  (void)state;
+  begin(&w, 32);
+  assert_int_equal(tern_sent_reserve(&w.sent, 20), 16); /* the first ring */
+  for (int i = 0; i < 14; i++)
+    send_packet(&w, 1, DATA, 1);
+  assert_int_equal(tern_sent_reserve(&w.sent, 20), 2);
+  send_packet(&w, 1, DATA, 1);
+  send_packet(&w, 1, DATA, 1);
+  assert_int_equal(tern_sent_reserve(&w.sent, 20), 16);
+  for (int i = 0; i < 16; i++)
+    send_packet(&w, 1, DATA, 1);
+  assert_int_equal(tern_sent_reserve(&w.sent, 1), 0); /* the bound */
+  acknowledge(&w, 0, 5);
+  assert_int_equal(tern_sent_reserve(&w.sent, 20), 5);
+  end(&w);
+}
+
 /* No allocation per packet in the steady state. */
 static void test_steady_state(void **state)
 {
@@ -475,6 +531,8 @@ int main(void)
       cmocka_unit_test(test_trim_and_clear),
       cmocka_unit_test(test_runs_are_jumped),
       cmocka_unit_test(test_looking_resolves_nothing),
+      cmocka_unit_test(test_run_at_once),
+      cmocka_unit_test(test_reserve),
       cmocka_unit_test(test_steady_state),
       cmocka_unit_test(test_no_memory),
       cmocka_unit_test(test_against_model),

@@ -77,12 +77,14 @@ static void test_in_turn(void **state)
     tern_scheduler_set_priority(&scheduler, &streams[i], 3, true);
     tern_scheduler_insert(&scheduler, &streams[i]);
   }
+  assert_int_equal(tern_scheduler_turn_bytes(&scheduler), 2400);
   for (uint32_t round = 0; round < 4; round++)
     for (uint32_t i = 0; i < 3; i++)
       for (uint32_t packet = 0; packet < 2; packet++)
         assert_int_equal(serve(&scheduler, 1200), 4 * i);
   /* One leaves in its turn, another out of turn. */
   assert_int_equal(serve(&scheduler, 1200), 0);
+  assert_int_equal(tern_scheduler_turn_bytes(&scheduler), 1200);
   tern_scheduler_remove(&scheduler, &streams[0]);
   assert_int_equal(serve(&scheduler, 2400), 4);
   assert_int_equal(serve(&scheduler, 2400), 8);
@@ -91,6 +93,11 @@ static void test_in_turn(void **state)
   assert_int_equal(serve(&scheduler, 2400), 4);
   assert_int_equal(serve(&scheduler, 2400), 0);
   assert_int_equal(serve(&scheduler, 2400), 4);
+  /* Who is alone has as many turns as it likes. */
+  tern_scheduler_remove(&scheduler, &streams[0]);
+  assert_int_equal(tern_scheduler_turn_bytes(&scheduler), UINT64_MAX);
+  tern_scheduler_remove(&scheduler, &streams[1]);
+  assert_int_equal(tern_scheduler_turn_bytes(&scheduler), 0);
   free(streams);
 }
 
