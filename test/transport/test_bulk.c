@@ -123,6 +123,7 @@ static void test_events(void **state)
   tern_conn_stats before, after;
 
   (void)state;
+  pair.config[PAIR_CLIENT].mtu_max_bytes = TERN_INITIAL_DATAGRAM_MIN; /* no probes of the path */
   struct pair_stream *stream = start(1000000);
   tern_conn_get_stats(pair.conn[PAIR_CLIENT], &before);
   next_number = pair.conn[PAIR_CLIENT]->path.data->sent.next;
