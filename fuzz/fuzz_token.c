@@ -105,7 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   tern_alloc_init(&heap, &tern_alloc_system, NULL, UINT64_MAX);
   tern_random_seeded_init(&seeded, 1);
   tern_random_ops random = tern_random_seeded_ops(&seeded);
-  tern_token_keys_init(&keys, &heap, &random, TERN_TOKEN_NEW_LIFETIME_NS);
+  tern_token_keys_init(&keys, &heap, &random, NULL, TERN_TOKEN_NEW_PERIOD_NS);
   struct tern_token retry = {.kind = TERN_TOKEN_RETRY,
                              .remote = home,
                              .issued_at = NOW,

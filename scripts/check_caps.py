@@ -60,6 +60,11 @@ GUARDS = {
     "STREAMS_QUEUED": ("hostile/caps", "test_streams_queued", 1 << 20),
     "HALF_OPEN_BYTES": ("hostile/caps", "test_half_open_bytes", 1 << 40),
     "MAILBOX_BYTES": ("io/workers", "test_mailbox_bound", 1 << 20),
+    "TOKENS_SEEN": ("hostile/admission", "test_P7_tokens_seen_bound", 65536),
+    "REPLIES": ("hostile/admission", "test_P2_reply_queue", 4096),
+    "REPLY_BURST": ("transport/stateless", "test_reset_rate", 100000),
+    "REPLY_RATE": ("transport/stateless", "test_reset_rate", 1000000),
+    "REFLECT_RATE": ("hostile/admission", "test_P11_reflection_ports", 1000),
     "CONN_OVERHEAD": ("hostile/caps", "test_conn_overhead", 1 << 30),
 }
 

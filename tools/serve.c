@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "self_signed.h"
+#include "sha256.h"
 
 #define STOP_NS (5 * TERN_SECOND)
 
@@ -236,6 +237,29 @@ static int make_tls(struct tern_serve_options *options, struct tern_self_signed 
   return TERN_EXIT_LOCAL;
 }
 
+/* The digest of the file, so that it may hold anything that nobody can guess. */
+static int read_secret(const char *path, uint8_t out[32])
+{
+  uint8_t bytes[4096];
+  FILE *file = fopen(path, "rbe");
+  size_t len = file != NULL ? fread(bytes, 1, sizeof bytes, file) : 0;
+  if (file != NULL)
+    fclose(file);
+  struct tern_sha256 *sha = len >= 32 ? tern_sha256_new() : NULL;
+  if (sha != NULL) {
+    tern_sha256_add(sha, bytes, len);
+    tern_sha256_end(sha, out);
+    tern_sha256_free(sha);
+    return TERN_EXIT_OK;
+  }
+  if (file == NULL)
+    tern_cli_say(TERN_SERVE_WHO, "cannot read the secret %s: %s", path, strerror(errno));
+  else
+    tern_cli_say(TERN_SERVE_WHO,
+                 "the secret %s has less than 32 bytes: head -c 32 /dev/urandom makes one", path);
+  return TERN_EXIT_LOCAL;
+}
+
 static void on_config(void *arg, uint32_t worker, tern_loop_config *loop, tern_config *endpoint)
 {
   struct tern_serve_group *group = arg;
@@ -256,6 +280,13 @@ static int make_workers(struct tern_serve_group *group, tern_tls *tls)
   char why[256] = "not enough memory";
   tern_config config;
   tern_config_init(&config, sizeof config);
+  if (options->secret != NULL) {
+    int result = read_secret(options->secret, config.secret);
+    if (result != TERN_EXIT_OK)
+      return result;
+  }
+  if (options->retry)
+    config.retry_half_open = 0;
   config.server_tls = tls;
   if (options->conns_max != 0)
     config.conns_max = options->conns_max;

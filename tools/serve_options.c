@@ -20,6 +20,8 @@ enum option_code {
   OPTION_NO_LISTING,
   OPTION_CONNS_MAX,
   OPTION_WORKERS,
+  OPTION_RETRY,
+  OPTION_SECRET,
 };
 
 static const char short_options[] = "l:h";
@@ -33,6 +35,8 @@ static const struct option long_options[] = {
     {"no-listing", no_argument, NULL, OPTION_NO_LISTING},
     {"conns-max", required_argument, NULL, OPTION_CONNS_MAX},
     {"workers", required_argument, NULL, OPTION_WORKERS},
+    {"retry", no_argument, NULL, OPTION_RETRY},
+    {"secret", required_argument, NULL, OPTION_SECRET},
     {"help", no_argument, NULL, 'h'},
     TERN_KNOB_OPTIONS,
     {NULL, 0, NULL, 0},
@@ -52,8 +56,11 @@ static void print_help(void)
       "      --no-listing         do not list folders that have no index.html\n"
       "      --conns-max N        connections at a time, per worker\n"
       "      --workers N          threads that serve, each on a socket of its own; auto = one for\n"
-      "                           each core; default 1\n" TERN_KNOB_HELP
-      "  -h, --help               this text\n\n"
+      "                           each core; default 1\n"
+      "      --retry              have every client prove its address first\n"
+      "      --secret FILE        32 bytes or more, from which address tokens and stateless\n"
+      "                           resets are made; with the same, a restarted server goes "
+      "on\n" TERN_KNOB_HELP "  -h, --help               this text\n\n"
       "SIGTERM and SIGINT let running requests finish, for at most 5 seconds; a second one\n"
       "stops at once.");
 }
@@ -106,6 +113,12 @@ static int take_option(struct tern_serve_options *options, int code)
     return TERN_EXIT_OK;
   case OPTION_ACCESS_LOG:
     options->access_log = optarg;
+    return TERN_EXIT_OK;
+  case OPTION_RETRY:
+    options->retry = true;
+    return TERN_EXIT_OK;
+  case OPTION_SECRET:
+    options->secret = optarg;
     return TERN_EXIT_OK;
   case OPTION_NO_LISTING:
     options->no_listing = true;

@@ -18,10 +18,12 @@ struct tern_serve_options {
   const char *upload;     /* folder; NULL = no uploads */
   const char *access_log; /* NULL = none */
   uint64_t upload_max_bytes;
+  const char *secret; /* file; NULL = a random one */
   uint32_t conns_max; /* 0 = the default */
   uint32_t workers;   /* 0 = one for each core */
   struct tern_knobs knobs;
   bool no_listing;
+  bool retry;   /* every client has to prove its address */
   bool is_help; /* --help was asked for and given */
 };
 

@@ -125,6 +125,26 @@ extern "C" {
   8388608 /* charged bytes of all unvalidated connections | Initial \
                                           dropped | RFC 9000 8.1 */
 #endif
+#ifndef TERN_CAP_TOKENS_SEEN
+#define TERN_CAP_TOKENS_SEEN                                                                       \
+  16384 /* used tokens remembered, of Retry and of NEW_TOKEN each, in a token's life | NEW_TOKEN     \
+           tokens prove nothing, the oldest Retry tokens are forgotten | RFC 9000 8.1.4 */
+#endif
+#ifndef TERN_CAP_REPLIES
+#define TERN_CAP_REPLIES                                                                           \
+  1024 /* answers without a connection that wait for the socket | dropped | RFC 9000 21.13 */
+#endif
+#ifndef TERN_CAP_REPLY_BURST
+#define TERN_CAP_REPLY_BURST                                                                       \
+  256 /* Version Negotiation, stateless resets and refusals in a burst | dropped | RFC 9000 10.3.3 */
+#endif
+#ifndef TERN_CAP_REPLY_RATE
+#define TERN_CAP_REPLY_RATE 1000 /* the same per second | dropped | RFC 9000 10.3.3 */
+#endif
+#ifndef TERN_CAP_REFLECT_RATE
+#define TERN_CAP_REFLECT_RATE                                                                      \
+  10 /* datagrams per second from ports that might reflect that are looked at | dropped | RFC 9308 8.1 */
+#endif
 #ifndef TERN_CAP_CONN_OVERHEAD
 #define TERN_CAP_CONN_OVERHEAD                                                                     \
   262144 /* charged bytes of a connection beyond its windows and send \
@@ -138,6 +158,7 @@ extern "C" {
 
 #define TERN_SUBSCRIBERS_MAX 8
 #define TERN_WORKERS_MAX 256
+#define TERN_TOKEN_BYTES_MAX 1024 /* of an address token of another's make that a client keeps */
 
 /* ---- knobs ------------------------------------------------------------------------------- */
 
@@ -167,6 +188,36 @@ typedef struct tern_steer {
   void *arg;
 } tern_steer;
 
+/* ---- admission ---------------------------------------------------------------------------- */
+
+/* What becomes of a client that asks for a connection. */
+typedef enum tern_verdict {
+  TERN_VERDICT_ADMIT = 0,
+  TERN_VERDICT_RETRY, /* it has to prove its address first (RFC 9000 8.1.2); ADMIT if it has */
+  TERN_VERDICT_DROP,  /* silence */
+  TERN_VERDICT_CLOSE, /* CONNECTION_CLOSE with the applicant's `code` */
+} tern_verdict;
+
+/* What is known of it. Slices are good for the call. */
+typedef struct tern_applicant {
+  tern_addr local;
+  tern_addr remote; /* may be forged unless is_validated */
+  uint32_t version;
+  bool is_validated;        /* a token proved the address */
+  bool has_token;           /* it brought one, good or not */
+  uint64_t half_open;       /* connections now whose peer's address is not validated ... */
+  uint64_t half_open_bytes; /* ... and their memory without the TLS library's */
+  uint64_t conns;           /* all */
+  tern_verdict builtin;     /* what the built-in policy says */
+  uint64_t code;            /* for CLOSE; CONNECTION_REFUSED unless changed */
+} tern_applicant;
+
+/* Decides for each first Initial that holds to the rules. A hook, called before there is any state. */
+typedef struct tern_admission_ops {
+  tern_verdict (*judge)(void *arg, tern_applicant *applicant); /* NULL = the built-in policy */
+  void *arg;
+} tern_admission_ops;
+
 /* How an endpoint behaves. Fill with tern_config_init, change what you want, hand it to
  * tern_endpoint_new, which checks it and copies it. Bounds are inclusive. */
 typedef struct tern_config {
@@ -180,6 +231,7 @@ typedef struct tern_config {
   const tern_cc_ops *cc;                    /* default: CUBIC, RFC 9438 */
   const tern_event_subscriber *subscribers; /* array, may be NULL; must outlive the endpoint */
   size_t subscribers_count;                 /* 0 to TERN_SUBSCRIBERS_MAX */
+  tern_admission_ops admission;             /* default: the built-in policy */
 
   /* Transport parameters we advertise (RFC 9000 18.2). */
   uint64_t idle_timeout_ms;     /* default 30,000; 0 = none, to 600,000 */
@@ -205,8 +257,27 @@ typedef struct tern_config {
   bool pacing;                /* default true */
   bool ecn;                   /* default true: mark ECT(0) and validate (RFC 9000 13.4) */
   bool grease;                /* default true: reserved versions, frames and parameters */
-  uint8_t reset_key[32];      /* stateless reset key (RFC 9000 10.3.2); all zero = random */
+  uint8_t reset_key[32];      /* stateless reset key (RFC 9000 10.3.2); all zero = from `secret` */
   tern_steer steer;           /* one of several workers; cid_bytes is 8 or more then */
+
+  /* Address validation and admission. */
+  uint8_t
+      secret[32]; /* keys of address tokens and of stateless resets come from it: who has the same,
+                         later or elsewhere, takes these tokens and resets those connections (RFC 9000
+                         8.1, 10.3.2); all zero = random */
+  uint64_t
+      unix_offset_ns; /* Unix time less your clock, for tokens; the ready loop sets it; default 0 */
+  uint32_t
+      retry_half_open;  /* half-open connections from which clients are sent a Retry; 0 = always,
+                                2^32 - 1 = never; default 256 (RFC 9000 8.1.2) */
+  uint32_t retry_rate;  /* Retry packets per second at most; default 100,000; 1 to 2^20 */
+  uint32_t source_rate; /* connections per second from one network (/24, /48) under load; default
+                                1,000; 0 = no limit, to 2^20 */
+  uint32_t source_conns_max; /* connections of one network at a time; default 0 = no limit */
+  uint64_t
+      half_open_timeout_ms; /* until the address is validated; default 10,000; 100 to 600,000 */
+  bool
+      new_tokens; /* default true: clients get a token for their next connection (RFC 9000 8.1.3) */
 } tern_config;
 
 /* Fills `config` with the defaults. `size` is sizeof(tern_config) of the caller. */

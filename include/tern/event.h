@@ -41,6 +41,10 @@ enum tern_drop_reason {
   TERN_DROP_LIMIT_HALF_OPEN,           /* too much memory in unvalidated connections */
   TERN_DROP_LIMIT_CONNS,               /* conns_max is reached */
   TERN_DROP_LIMIT_RATE,                /* answered too often lately */
+  TERN_DROP_LIMIT_REPLIES,             /* too many answers wait for the socket */
+  TERN_DROP_LIMIT_SOURCE,              /* its network has or wants too many connections */
+  TERN_DROP_REPLY_DUPLICATE,           /* the same answer is under way */
+  TERN_DROP_SOURCE_PORT,               /* a port that might reflect, or a group address */
   TERN_DROP_NOT_INITIAL,               /* no connection, and no Initial to start one */
   TERN_DROP_BAD_TOKEN,                 /* token is not ours or too old */
   TERN_DROP_NO_MEMORY,                 /* allocator said no */
@@ -126,6 +130,8 @@ typedef enum tern_event_kind {
   TERN_EVENT_VERSION_NEGOTIATION_RECEIVED, /* info */
   TERN_EVENT_RETRY_SENT,                   /* debug */
   TERN_EVENT_RETRY_RECEIVED,               /* info */
+  TERN_EVENT_REFUSAL_SENT,                 /* debug */
+  TERN_EVENT_TOKEN_RECEIVED,               /* debug */
   TERN_EVENT_RESET_SENT,                   /* debug */
   TERN_EVENT_RESET_RECEIVED,               /* info */
   TERN_EVENT_GLITCH,                       /* debug */
@@ -470,6 +476,17 @@ typedef struct tern_event_retry_received {
   uint64_t token_bytes; /* length of the token */
 } tern_event_retry_received;
 
+/* A client was refused without a connection. */
+typedef struct tern_event_refusal_sent {
+  uint64_t code;    /* transport error code */
+  tern_addr remote; /* to whom */
+} tern_event_refusal_sent;
+
+/* The server gave a token for a later connection. */
+typedef struct tern_event_token_received {
+  uint64_t bytes; /* length of the token */
+} tern_event_token_received;
+
 /* A packet of no known connection was answered by a stateless reset. */
 typedef struct tern_event_reset_sent {
   uint64_t bytes;   /* the reset */
@@ -597,6 +614,8 @@ typedef struct tern_event {
     tern_event_version_negotiation_received version_negotiation_received;
     tern_event_retry_sent retry_sent;
     tern_event_retry_received retry_received;
+    tern_event_refusal_sent refusal_sent;
+    tern_event_token_received token_received;
     tern_event_reset_sent reset_sent;
     tern_event_reset_received reset_received;
     tern_event_glitch glitch;

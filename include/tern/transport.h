@@ -127,6 +127,9 @@ typedef struct tern_endpoint_ops {
   /* A client's handshake is complete. Give the connection its callbacks with tern_conn_set_ops, or
    * close it. */
   void (*on_conn)(void *app, tern_conn *conn);
+  /* Client: the server gave a token that proves this host's address to it in a later connection: put
+   * it into tern_connect_args.token then, once (RFC 9000 8.1.3). May be NULL. */
+  void (*on_token)(void *app, tern_conn *conn, tern_slice token);
   /* tern_endpoint_drain was called and no connection is open any more; closed ones may still wait for
    * late packets. May be NULL. */
   void (*on_drained)(void *app, tern_endpoint *endpoint);
@@ -165,7 +168,8 @@ typedef struct tern_endpoint_stats {
   uint64_t datagrams_received, datagrams_sent, bytes_received, bytes_sent;
   uint64_t packets_dropped; /* all drop reasons together */
   uint64_t conns_now, conns_half_open, conns_total;
-  uint64_t version_negotiations_sent, retries_sent, resets_sent;
+  uint64_t version_negotiations_sent, retries_sent, resets_sent, refusals_sent;
+  uint64_t gquic_seen; /* Initials of the versions before RFC 9000, answered like any unknown one */
   uint64_t datagrams_forwarded; /* to the worker whose id they carry */
   uint64_t heap_bytes_now;      /* charged to the endpoint and its connections */
   uint64_t heap_takes;          /* calls to the allocator */
@@ -197,6 +201,7 @@ typedef struct tern_connect_args {
   const char *server_name;  /* SNI and the name that the certificate must carry */
   const tern_conn_ops *ops; /* must outlive the connection; NULL = set later */
   void *app;
+  tern_slice token; /* of on_token, from this server; copied; empty = none; to 1,024 bytes */
 } tern_connect_args;
 
 TERN_MUST_CHECK tern_status tern_endpoint_connect(tern_endpoint *endpoint,

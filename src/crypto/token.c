@@ -19,12 +19,16 @@ _Static_assert(CLEAR_BYTES + RETRY_TEXT_BYTES + TERN_AEAD_TAG_BYTES <= TERN_TOKE
                "TERN_TOKEN_MAX is too small");
 
 void tern_token_keys_init(struct tern_token_keys *keys, struct tern_alloc *alloc,
-                          const tern_random_ops *random, uint64_t rotate_after_ns)
+                          const tern_random_ops *random, const uint8_t *secret, uint64_t period_ns)
 {
   memset(keys, 0, sizeof *keys);
   keys->alloc = alloc;
   keys->random = *random;
-  keys->rotate_after_ns = rotate_after_ns;
+  keys->period_ns = period_ns;
+  if (secret != NULL)
+    memcpy(keys->secret, secret, sizeof keys->secret);
+  else
+    random->fill(random->arg, keys->secret, sizeof keys->secret);
 }
 
 static void drop_context(struct tern_token_keys *keys, void **context)
@@ -47,8 +51,9 @@ static void drop_key(struct tern_token_keys *keys, struct tern_token_key *key)
 
 void tern_token_keys_deinit(struct tern_token_keys *keys)
 {
-  drop_key(keys, &keys->current);
-  drop_key(keys, &keys->previous);
+  for (size_t i = 0; i < TERN_TOKEN_EPOCHS; i++)
+    drop_key(keys, &keys->slots[i]);
+  tern_wipe(keys->secret, sizeof keys->secret);
 }
 
 static void *make_context(struct tern_token_keys *keys, const uint8_t *secret, bool is_seal)
@@ -60,38 +65,40 @@ static void *make_context(struct tern_token_keys *keys, const uint8_t *secret, b
   return context;
 }
 
-static tern_status rotate(struct tern_token_keys *keys, tern_time now)
+static void derive_key(const struct tern_token_keys *keys, uint64_t epoch, uint8_t out[32])
 {
+  static const char label[] = "tern address token";
+  uint8_t data[sizeof label + 8];
+  struct tern_writer writer = tern_writer_of(data, sizeof data);
+  tern_write_bytes(&writer, label, sizeof label);
+  tern_write_u64(&writer, epoch);
+  bool is_done = tern_crypto_provider()->hmac(tern_slice_of(keys->secret, sizeof keys->secret),
+                                              tern_slice_of(data, tern_writer_len(&writer)), out);
+  TERN_ASSERT(is_done);
+}
+
+/* The key of an epoch, derived if it is not at hand; NULL without memory. */
+static struct tern_token_key *get_key(struct tern_token_keys *keys, uint64_t epoch)
+{
+  struct tern_token_key *key = &keys->slots[epoch % TERN_TOKEN_EPOCHS];
   uint8_t secret[TERN_AEAD_KEY_MAX];
-  keys->random.fill(keys->random.arg, secret, sizeof secret);
-  struct tern_token_key key = {
-      .seal = make_context(keys, secret, true),
-      .open = make_context(keys, secret, false),
-      .id = keys->next_id,
-      .born_at = now,
-  };
+  if (key->seal != NULL && key->epoch == epoch)
+    return key;
+  drop_key(keys, key);
+  derive_key(keys, epoch, secret);
+  key->seal = make_context(keys, secret, true);
+  key->open = make_context(keys, secret, false);
+  key->epoch = epoch;
   tern_wipe(secret, sizeof secret);
-  if (key.seal == NULL || key.open == NULL) {
-    drop_key(keys, &key);
-    return TERN_NOMEM;
-  }
-  drop_key(keys, &keys->previous);
-  keys->previous = keys->current;
-  keys->current = key;
-  keys->next_id++;
-  return TERN_OK;
+  if (key->seal != NULL && key->open != NULL)
+    return key;
+  drop_key(keys, key);
+  return NULL;
 }
 
 static uint64_t age_of(tern_time then, tern_time now)
 {
   return now > then ? now - then : 0;
-}
-
-static bool wants_rotation(const struct tern_token_keys *keys, tern_time now)
-{
-  const struct tern_token_key *key = &keys->current;
-  return key->seal == NULL || age_of(key->born_at, now) >= keys->rotate_after_ns ||
-         key->sealed >= TERN_TOKEN_SEALS_MAX;
 }
 
 static void write_cid(struct tern_writer *writer, const struct tern_cid *cid)
@@ -117,14 +124,14 @@ static void write_text(struct tern_writer *writer, const struct tern_token *toke
 tern_status tern_token_seal(struct tern_token_keys *keys, const struct tern_token *token,
                             tern_time now, uint8_t out[TERN_TOKEN_MAX], size_t *len)
 {
-  if (wants_rotation(keys, now)) {
-    tern_status status = rotate(keys, now);
-    if (status != TERN_OK)
-      return status;
-  }
+  struct tern_token_key *key = get_key(keys, now / keys->period_ns);
+  if (key == NULL)
+    return TERN_NOMEM;
+  if (key->sealed >= TERN_TOKEN_SEALS_MAX)
+    return TERN_LIMIT;
   struct tern_writer writer = tern_writer_of(out, TERN_TOKEN_MAX - TERN_AEAD_TAG_BYTES);
   tern_write_u8(&writer, (uint8_t)token->kind);
-  tern_write_u8(&writer, keys->current.id);
+  tern_write_u8(&writer, (uint8_t)key->epoch);
   uint8_t *nonce = tern_write_room(&writer, TERN_AEAD_NONCE_BYTES);
   keys->random.fill(keys->random.arg, nonce, TERN_AEAD_NONCE_BYTES);
   write_text(&writer, token);
@@ -137,9 +144,9 @@ tern_status tern_token_seal(struct tern_token_keys *keys, const struct tern_toke
       .text = out + CLEAR_BYTES,
       .text_len = tern_writer_len(&writer) - CLEAR_BYTES,
   };
-  bool is_sealed = tern_crypto_provider()->aead_seal(keys->current.seal, &text);
+  bool is_sealed = tern_crypto_provider()->aead_seal(key->seal, &text);
   TERN_ASSERT(is_sealed);
-  keys->current.sealed++;
+  key->sealed++;
   *len = tern_writer_len(&writer) + TERN_AEAD_TAG_BYTES;
   return TERN_OK;
 }
@@ -169,15 +176,16 @@ static bool read_text(struct tern_reader *reader, struct tern_token *out)
   return tern_reader_left(reader) == 0;
 }
 
-/* The key that `id` names, if it may still open at `now`. */
+/* The key that `id` names, if it may open at `now`. */
 static void *find_open_context(struct tern_token_keys *keys, uint8_t id, tern_time now)
 {
-  struct tern_token_key *candidates[] = {&keys->current, &keys->previous};
+  uint64_t epoch = now / keys->period_ns;
+  const uint64_t candidates[] = {epoch, epoch - 1, epoch + 1};
   for (size_t i = 0; i < sizeof candidates / sizeof candidates[0]; i++) {
-    const struct tern_token_key *key = candidates[i];
-    if (key->open != NULL && key->id == id &&
-        age_of(key->born_at, now) / 2 <= keys->rotate_after_ns)
-      return key->open;
+    if ((uint8_t)candidates[i] != id)
+      continue;
+    const struct tern_token_key *key = get_key(keys, candidates[i]);
+    return key != NULL ? key->open : NULL;
   }
   return NULL;
 }
@@ -240,7 +248,19 @@ enum tern_token_result tern_token_open(struct tern_token_keys *keys, tern_slice 
   /* [rfc9000-8.1.3] a short time for Retry, longer for NEW_TOKEN. */
   uint64_t lifetime_ns =
       out->kind == TERN_TOKEN_RETRY ? TERN_TOKEN_RETRY_LIFETIME_NS : TERN_TOKEN_NEW_LIFETIME_NS;
+  if (age_of(now, out->issued_at) > TERN_TOKEN_SKEW_NS)
+    return TERN_TOKEN_EXPIRED;
   return age_of(out->issued_at, now) > lifetime_ns ? TERN_TOKEN_EXPIRED : TERN_TOKEN_VALID;
+}
+
+/* ---- other secrets -----------------------------------------------------------------------------*/
+
+void tern_secret_derive(const uint8_t secret[TERN_SECRET_BYTES], const char *label,
+                        uint8_t out[TERN_SECRET_BYTES])
+{
+  bool is_done = tern_crypto_provider()->hmac(tern_slice_of(secret, TERN_SECRET_BYTES),
+                                              tern_slice_of(label, strlen(label)), out);
+  TERN_ASSERT(is_done);
 }
 
 /* ---- stateless reset ----------------------------------------------------------------------- */

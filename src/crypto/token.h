@@ -3,10 +3,13 @@
  *
  *   token = kind (1) | key id (1) | nonce (12) | sealed { time, address, odcid, retry scid } | tag (16)
  *
- * AES-256-GCM under a key that only this server has; kind and key id are authenticated with the rest.
- * Two generations of keys: the older one still opens. A nonce is random, so a key seals at most 2^32
- * tokens before it is replaced. What the server must remember between Initial and Initial travels in
- * the token; the server keeps nothing. */
+ *   key(epoch) = HMAC-SHA256(secret, label | epoch)      epoch = time / period      key id = epoch mod 256
+ *
+ * AES-256-GCM; kind and key id are authenticated with the rest. Keys follow from a secret and the time,
+ * so servers that share the secret open each other's tokens, and one that is restarted with it opens its
+ * own from before. The epoch before still opens, and the one after, for clocks that are ahead. A nonce is
+ * random, so a key seals at most 2^32 tokens. What the server must remember between Initial and Initial
+ * travels in the token; the server keeps nothing. */
 #ifndef TERN_CRYPTO_TOKEN_H
 #define TERN_CRYPTO_TOKEN_H
 
@@ -25,6 +28,10 @@ enum tern_token_kind {
 #define TERN_TOKEN_MAX 128 /* bytes of a token we make */
 #define TERN_TOKEN_RETRY_LIFETIME_NS (10 * TERN_SECOND)
 #define TERN_TOKEN_NEW_LIFETIME_NS (24 * 3600 * TERN_SECOND)
+#define TERN_TOKEN_RETRY_PERIOD_NS (3600 * TERN_SECOND) /* 2^32 in it: 1.2 million a second */
+#define TERN_TOKEN_NEW_PERIOD_NS TERN_TOKEN_NEW_LIFETIME_NS
+#define TERN_TOKEN_SKEW_NS (60 * TERN_SECOND) /* how far the clocks of a fleet may be apart */
+#define TERN_SECRET_BYTES 32
 #define TERN_TOKEN_SEALS_MAX                                                                       \
   (UINT64_C(1) << 32) /* per key, random 96-bit nonces: NIST SP 800-38D */
 
@@ -36,25 +43,27 @@ struct tern_token {
   struct tern_cid retry_scid; /* RETRY: what the client must now use as destination, else empty */
 };
 
+#define TERN_TOKEN_EPOCHS 3 /* the one before, this one, the one after */
+
 struct tern_token_keys {
   struct tern_alloc *alloc;
   tern_random_ops random;
-  uint64_t rotate_after_ns; /* the current key seals this long, then opens as long again */
+  uint8_t secret[TERN_SECRET_BYTES];
+  uint64_t period_ns; /* an epoch */
   struct tern_token_key {
     void *seal, *open; /* AEAD contexts; NULL = none */
-    uint8_t id;
-    tern_time born_at;
+    uint64_t epoch;
     uint64_t sealed;
-  } current, previous;
-  uint8_t next_id;
+  } slots[TERN_TOKEN_EPOCHS]; /* [epoch mod TERN_TOKEN_EPOCHS] */
 };
 
-/* Keys are drawn when they are first needed. `rotate_after_ns` at least the lifetime of a token. */
+/* Keys are derived when they are first needed. `period_ns` at least the lifetime of a token. `secret` is
+ * copied; NULL = a random one. */
 void tern_token_keys_init(struct tern_token_keys *keys, struct tern_alloc *alloc,
-                          const tern_random_ops *random, uint64_t rotate_after_ns);
+                          const tern_random_ops *random, const uint8_t *secret, uint64_t period_ns);
 void tern_token_keys_deinit(struct tern_token_keys *keys);
 
-/* Writes a token and its length. Rotates keys by age and count. TERN_NOMEM. */
+/* Writes a token and its length. TERN_NOMEM; TERN_LIMIT: 2^32 tokens were sealed in this epoch. */
 TERN_MUST_CHECK tern_status tern_token_seal(struct tern_token_keys *keys,
                                             const struct tern_token *token, tern_time now,
                                             uint8_t out[TERN_TOKEN_MAX], size_t *len);
@@ -62,7 +71,7 @@ TERN_MUST_CHECK tern_status tern_token_seal(struct tern_token_keys *keys,
 enum tern_token_result {
   TERN_TOKEN_VALID,         /* `out` filled; the address is validated */
   TERN_TOKEN_UNKNOWN,       /* not ours, damaged, or of a key that is gone */
-  TERN_TOKEN_EXPIRED,       /* ours, but too old */
+  TERN_TOKEN_EXPIRED,       /* ours, but too old, or from a future that no clock explains */
   TERN_TOKEN_WRONG_ADDRESS, /* ours, from someone else's address */
 };
 
@@ -75,6 +84,10 @@ bool tern_token_is_retry(tern_slice token);
 TERN_MUST_CHECK enum tern_token_result tern_token_open(struct tern_token_keys *keys,
                                                        tern_slice token, const tern_addr *remote,
                                                        tern_time now, struct tern_token *out);
+
+/* A secret for one purpose from another: HMAC-SHA256(secret, label). */
+void tern_secret_derive(const uint8_t secret[TERN_SECRET_BYTES], const char *label,
+                        uint8_t out[TERN_SECRET_BYTES]);
 
 /* Stateless reset token of a connection id: HMAC-SHA256(key, label | id) cut to 16 bytes
  * [rfc9000-10.3.2]. Compare with tern_crypto_equal [rfc9000-10.3.1]. */

@@ -455,6 +455,18 @@ static const struct tern_event_field retry_received[] = {
      offsetof(tern_event, data.retry_received.token_bytes)},
 };
 
+static const struct tern_event_field refusal_sent[] = {
+    {"code", TERN_EVENT_TYPE_HEX64,
+     offsetof(tern_event, data.refusal_sent.code)},
+    {"remote", TERN_EVENT_TYPE_ADDR,
+     offsetof(tern_event, data.refusal_sent.remote)},
+};
+
+static const struct tern_event_field token_received[] = {
+    {"bytes", TERN_EVENT_TYPE_BYTES,
+     offsetof(tern_event, data.token_received.bytes)},
+};
+
 static const struct tern_event_field reset_sent[] = {
     {"bytes", TERN_EVENT_TYPE_SIZE,
      offsetof(tern_event, data.reset_sent.bytes)},
@@ -650,6 +662,10 @@ const struct tern_event_info tern_event_table[TERN_EVENT_COUNT] = {
      retry_sent, 2},
     {"retry_received", "transport", TERN_EVENT_LEVEL_INFO,
      retry_received, 2},
+    {"refusal_sent", "transport", TERN_EVENT_LEVEL_DEBUG,
+     refusal_sent, 2},
+    {"token_received", "transport", TERN_EVENT_LEVEL_DEBUG,
+     token_received, 1},
     {"reset_sent", "transport", TERN_EVENT_LEVEL_DEBUG,
      reset_sent, 2},
     {"reset_received", "transport", TERN_EVENT_LEVEL_INFO,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Making a loop, and its sockets. */
+#define _GNU_SOURCE /* clock_gettime */
 #include "io/loop.h"
 
 #include <errno.h>
@@ -7,6 +8,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -130,6 +132,14 @@ static tern_status open_system(tern_loop *loop)
   return tern_engine_open(loop);
 }
 
+/* Unix time less the loop's clock: what outlives the process carries the time of day. */
+static uint64_t get_unix_offset_ns(void)
+{
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (uint64_t)now.tv_sec * TERN_SECOND + (uint64_t)now.tv_nsec - tern_loop_read_clock();
+}
+
 /* The socket comes first: that a port is taken is the likelier trouble. */
 static tern_status start(tern_loop *loop, const tern_loop_config *config, char *why,
                          size_t why_size)
@@ -156,6 +166,8 @@ static tern_status start(tern_loop *loop, const tern_loop_config *config, char *
   }
   if (endpoint_config.random.fill == NULL)
     endpoint_config.random = tern_entropy_ops(&loop->entropy);
+  if (endpoint_config.unix_offset_ns == 0)
+    endpoint_config.unix_offset_ns = get_unix_offset_ns();
   return tern_endpoint_new(&loop->endpoint, &endpoint_config, config->ops, config->app, why,
                            why_size);
 }

@@ -69,8 +69,8 @@ static void share_keys(tern_workers *workers, tern_config *endpoint)
   tern_entropy_init(&entropy);
   tern_random_ops random =
       endpoint->random.fill != NULL ? endpoint->random : tern_entropy_ops(&entropy);
-  if (is_zero(endpoint->reset_key, sizeof endpoint->reset_key))
-    random.fill(random.arg, endpoint->reset_key, sizeof endpoint->reset_key);
+  if (is_zero(endpoint->secret, sizeof endpoint->secret))
+    random.fill(random.arg, endpoint->secret, sizeof endpoint->secret);
   random.fill(random.arg, (uint8_t *)endpoint->steer.key, sizeof endpoint->steer.key);
   endpoint->steer.workers = workers->wanted;
   endpoint->steer.forward = forward;

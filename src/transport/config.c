@@ -48,6 +48,11 @@ static const struct knob knobs[] = {
     KNOB(conns_max, KNOB_U32, 1000000, 1, UINT32_MAX, "connections"),
     KNOB(mtu_initial_bytes, KNOB_U16, 1200, 1200, 65527, "bytes"),
     KNOB(mtu_max_bytes, KNOB_U16, 1452, 1200, 65527, "bytes"),
+    KNOB(retry_half_open, KNOB_U32, 256, 0, UINT32_MAX, "connections"),
+    KNOB(retry_rate, KNOB_U32, 100000, 1, 1 << 20, "packets per second"),
+    KNOB(source_rate, KNOB_U32, 1000, 0, 1 << 20, "connections per second"),
+    KNOB(source_conns_max, KNOB_U32, 0, 0, UINT32_MAX, "connections"),
+    KNOB(half_open_timeout_ms, KNOB_U64, 10000, 100, 600000, "ms"),
     KNOB(cid_bytes, KNOB_U8, 8, 4, 20, "bytes"),
 };
 #define KNOBS_COUNT (sizeof(knobs) / sizeof(knobs[0]))
@@ -107,6 +112,7 @@ void tern_config_init(tern_config *config, size_t size)
   full.ecn = true;
   full.grease = true;
   full.steer.workers = 1;
+  full.new_tokens = true;
   if (size > sizeof full)
     size = sizeof full;
   full.size = size;

@@ -168,7 +168,8 @@ static tern_status add_route(tern_conn *conn, const struct tern_conn_args *args)
   const tern_config *config = &conn->endpoint->config;
   struct tern_route_args route_args = {.local = args->local,
                                        .remote = args->remote,
-                                       .is_address_validated = !args->is_server,
+                                       .is_address_validated =
+                                           !args->is_server || args->is_validated,
                                        .initial_rtt_ns = config->initial_rtt_ms * TERN_MS,
                                        .mtu_initial_bytes = config->mtu_initial_bytes,
                                        .mtu_max_bytes = config->mtu_max_bytes,
@@ -197,6 +198,12 @@ static tern_status copy_server_name(tern_conn *conn, const char *server_name)
   return TERN_OK;
 }
 
+/* The destination of the client's Initials before it knows our id. */
+static const struct tern_cid *get_client_id(const tern_conn *conn)
+{
+  return conn->is_server && conn->has_retry ? &conn->retry_scid : &conn->original_dcid;
+}
+
 static tern_status add_ids(tern_conn *conn, const struct tern_conn_args *args)
 {
   uint8_t reset_token[TERN_RESET_TOKEN_BYTES];
@@ -208,7 +215,7 @@ static tern_status add_ids(tern_conn *conn, const struct tern_conn_args *args)
   tern_cid_remote_init(&conn->path.remote_ids, conn->path.id, &args->peer_cid);
   status = tern_endpoint_add_id(conn->endpoint, &conn->first_scid, conn);
   if (status == TERN_OK && args->is_server)
-    status = tern_endpoint_add_id(conn->endpoint, &args->original_dcid, conn);
+    status = tern_endpoint_add_id(conn->endpoint, get_client_id(conn), conn);
   return status;
 }
 
@@ -218,7 +225,7 @@ static void count_new(tern_conn *conn)
 
   stats->conns_now++;
   stats->conns_total++;
-  conn->is_half_open = conn->is_server;
+  conn->is_half_open = conn->is_server && !conn->is_validated;
   stats->conns_half_open += conn->is_half_open;
   tern_conn_update_live(conn);
 }
@@ -229,6 +236,8 @@ static tern_status fill_members(tern_conn *conn, const struct tern_conn_args *ar
   if (status == TERN_OK)
     status = copy_server_name(conn, args->server_name);
   if (status == TERN_OK)
+    status = tern_conn_set_token(conn, args->token);
+  if (status == TERN_OK)
     status = add_ids(conn, args);
   if (status == TERN_OK && !args->is_server)
     status = tern_conn_make_body(conn);
@@ -238,7 +247,7 @@ static tern_status fill_members(tern_conn *conn, const struct tern_conn_args *ar
   if (initial == NULL)
     return TERN_NOMEM;
   initial->keys =
-      tern_keys_new_initial(&conn->alloc, args->version, &args->original_dcid, args->is_server);
+      tern_keys_new_initial(&conn->alloc, args->version, get_client_id(conn), args->is_server);
   initial->can_send = initial->can_receive = initial->keys != NULL;
   return initial->keys != NULL ? TERN_OK : TERN_NOMEM;
 }
@@ -255,7 +264,9 @@ tern_status tern_conn_new(const struct tern_conn_args *args, tern_conn **out)
   conn->id = endpoint->next_conn_id;
   endpoint->next_conn_id += endpoint->config.steer.workers;
   conn->is_server = args->is_server;
-  conn->is_validated = !args->is_server;
+  conn->is_validated = !args->is_server || args->is_validated;
+  conn->has_retry = args->has_retry;
+  conn->retry_scid = args->retry_scid;
   conn->version = args->version;
   conn->original_dcid = args->original_dcid;
   conn->peer_scid = args->peer_cid;
@@ -302,7 +313,7 @@ static void remove_ids(tern_conn *conn)
 void tern_conn_remove_original_id(tern_conn *conn)
 {
   if (conn->is_server)
-    tern_endpoint_remove_id(conn->endpoint, &conn->original_dcid, conn);
+    tern_endpoint_remove_id(conn->endpoint, get_client_id(conn), conn);
 }
 
 static void free_packets(tern_conn *conn, struct tern_early_packet **list)
@@ -383,6 +394,7 @@ void tern_conn_free(tern_conn *conn)
   conn->state = TERN_CONN_DEAD;
   tern_conn_update_live(conn);
   leave_half_open(conn);
+  tern_admission_leave(&endpoint->admission, conn->source);
   tern_endpoint_forget_runs(endpoint, conn);
   tern_list_remove(&conn->all_node);
   tern_list_remove(&conn->touched_node);
@@ -429,7 +441,7 @@ const struct tern_cid *tern_conn_peer_id(const tern_conn *conn, uint8_t route_in
 
 void tern_conn_on_validated(tern_conn *conn)
 {
-  if (conn->is_validated)
+  if (conn->is_validated && conn->body != NULL)
     return;
   conn->is_validated = true;
   leave_half_open(conn);

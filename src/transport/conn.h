@@ -127,6 +127,7 @@ struct tern_ack_news {
 struct tern_conn_news {
   struct tern_ack_news ack; /* of the active route */
   bool connected;           /* tell the application */
+  bool token;               /* the server gave one; it is in conn->token */
   bool streams_bidi;        /* the peer raised a limit */
   bool streams_uni;
 };
@@ -149,10 +150,11 @@ struct tern_conn {
   bool is_told;      /* on_conn or on_connected was called */
   bool is_closed_told;
   bool wants_handshake_done;
+  bool wants_new_token;  /* server: NEW_TOKEN is due */
   bool is_shutting_down; /* graceful close: waits for the streams */
   bool has_peer_params;
   bool has_received; /* a packet of the peer was opened: Version Negotiation is no more */
-  bool has_retry;    /* client: a Retry was followed; there is no second */
+  bool has_retry;    /* the connection began anew after a Retry; there is no second */
   bool wants_close;  /* a CONNECTION_CLOSE is due */
   bool is_live;      /* counted in the endpoint's conns_live */
   bool is_half_open; /* server: counted as such in the endpoint */
@@ -161,7 +163,7 @@ struct tern_conn {
   struct tern_cid original_dcid; /* the client's first choice */
   struct tern_cid first_scid;    /* ours, as sent in the first packets */
   struct tern_cid peer_scid;     /* the peer's first, checked against its parameters */
-  struct tern_cid retry_scid;    /* client: from the Retry */
+  struct tern_cid retry_scid;    /* of the Retry; if has_retry */
   uint8_t *token;                /* client: goes into every Initial, or NULL */
   size_t token_bytes;
   char *server_name; /* client: owned copy */
@@ -197,6 +199,7 @@ struct tern_conn {
   uint32_t close_packets;        /* received while closing: answers back off */
   uint32_t close_answer_at;
 
+  uint64_t source;          /* the peer's network, if its connections are counted */
   uint64_t half_open_bytes; /* what this connection adds to the endpoint's sum */
   struct tern_glitch glitches;
   struct tern_conn_news news;
@@ -212,7 +215,11 @@ struct tern_conn_args {
   bool is_server;
   uint32_t version;
   const char *server_name;
-  struct tern_cid original_dcid;
+  tern_slice token;              /* client: for its Initials */
+  struct tern_cid original_dcid; /* of the client's very first Initial */
+  struct tern_cid retry_scid;    /* server: of the Retry that the client followed; else empty */
+  bool is_validated;             /* server: a token proved the peer's address */
+  bool has_retry;
   struct tern_cid peer_cid; /* server: the client's source id; client: same as original_dcid */
 };
 TERN_MUST_CHECK tern_status tern_conn_new(const struct tern_conn_args *args, tern_conn **out);
@@ -237,6 +244,8 @@ struct tern_pn_space *tern_conn_space(tern_conn *conn, enum tern_space_id id);
 struct tern_pn_space *tern_conn_make_space(tern_conn *conn, enum tern_space_id id);
 /* Keys, CRYPTO data and everything in flight of a space that is over [rfc9001-4.9]. */
 void tern_conn_drop_space(tern_conn *conn, enum tern_space_id id);
+/* Measures again what a half-open connection holds. */
+void tern_conn_count_half_open(tern_conn *conn);
 /* The peer's address is validated [rfc9000-8.1]: bounds fall away, the body is made. */
 void tern_conn_on_validated(tern_conn *conn);
 /* The datagram size of a route changed. */
@@ -295,7 +304,9 @@ tern_time tern_conn_routes_deadline(const tern_conn *conn);
 /* Gives a route that has none a connection id of the peer's that was never used; in on_frame.c. */
 void tern_conn_use_fresh_id(tern_conn *conn, uint8_t route_index);
 
-/* ---- retry.c ---- */
+/* ---- retry.c: tokens and Retry ---- */
+/* What goes into the client's Initials from now on: copied. TERN_NOMEM. */
+TERN_MUST_CHECK tern_status tern_conn_set_token(tern_conn *conn, tern_slice token);
 /* The server wants its token back first. False: to be ignored. */
 bool tern_conn_on_retry(tern_conn *conn, const struct tern_long_header *header, tern_slice packet);
 

@@ -27,6 +27,8 @@ static void describe_us(const tern_conn *conn, struct tern_params *params)
   params->max_datagram_frame_bytes = config->datagram_frame_max_bytes;
   if (!conn->is_server)
     return;
+  params->has_retry_scid = conn->has_retry;
+  params->retry_scid = conn->retry_scid;
   params->has_original_dcid = true;
   params->original_dcid = conn->original_dcid;
   params->has_reset_token = true;
@@ -179,6 +181,7 @@ static void on_complete(tern_conn *conn)
   if (conn->is_server) {
     /* [rfc9001-4.1.2] the server's handshake is confirmed when it is complete. */
     conn->wants_handshake_done = true;
+    conn->wants_new_token = conn->endpoint->config.new_tokens;
     tern_tls_session_release(conn->tls);
   }
   tern_conn_offer_streams(conn);

@@ -32,6 +32,35 @@ static bool is_zero(const uint8_t *bytes, size_t len)
   return any == 0;
 }
 
+/* What was not given is drawn, and then lasts as long as the endpoint. */
+static void init_secrets(tern_endpoint *endpoint)
+{
+  tern_config *config = &endpoint->config;
+
+  if (is_zero(config->secret, sizeof config->secret))
+    config->random.fill(config->random.arg, config->secret, sizeof config->secret);
+  if (is_zero(config->reset_key, sizeof config->reset_key))
+    tern_secret_derive(config->secret, "tern stateless reset key", config->reset_key);
+  tern_validation_init(&endpoint->validation, &endpoint->alloc, &config->random, config->secret,
+                       config->unix_offset_ns);
+}
+
+/* What stands before the connections. */
+static tern_status init_front(tern_endpoint *endpoint)
+{
+  const tern_config *config = &endpoint->config;
+  struct tern_admission_args admission = {.alloc = &endpoint->alloc, .config = config};
+  struct tern_replies_args replies = {
+      .alloc = &endpoint->alloc,
+      .capacity = config->server_tls != NULL ? TERN_CAP_REPLIES : TERN_REPLIES_OF_CLIENT,
+      .retries_per_second = config->retry_rate};
+
+  config->random.fill(config->random.arg, admission.key, sizeof admission.key);
+  config->random.fill(config->random.arg, replies.key, sizeof replies.key);
+  tern_status status = tern_admission_init(&endpoint->admission, &admission);
+  return status == TERN_OK ? tern_replies_init(&endpoint->replies, &replies) : status;
+}
+
 static void init_members(tern_endpoint *endpoint, const tern_config *config)
 {
   const tern_random_ops *random = &config->random;
@@ -49,9 +78,7 @@ static void init_members(tern_endpoint *endpoint, const tern_config *config)
   tern_list_init(&endpoint->touched);
   tern_list_init(&endpoint->due);
   tern_piece_pool_init(&endpoint->pieces, &endpoint->alloc);
-  tern_glitch_init(&endpoint->reply_meter, TERN_REPLY_BURST, TERN_REPLY_RATE, 0);
-  if (is_zero(endpoint->config.reset_key, sizeof endpoint->config.reset_key))
-    random->fill(random->arg, endpoint->config.reset_key, sizeof endpoint->config.reset_key);
+  init_secrets(endpoint);
   if (config->server_tls != NULL)
     endpoint->server_tls = tern_tls_ref(config->server_tls);
   if (config->client_tls != NULL)
@@ -78,9 +105,7 @@ tern_status tern_endpoint_new(tern_endpoint **out, const tern_config *config,
   endpoint->ops = ops;
   endpoint->app = app;
   endpoint->out.buffer = tern_alloc_take(&endpoint->alloc, TERN_OUT_BYTES);
-  endpoint->replies =
-      tern_alloc_take(&endpoint->alloc, TERN_REPLIES_MAX * sizeof(struct tern_reply));
-  if (endpoint->out.buffer == NULL || endpoint->replies == NULL) {
+  if (endpoint->out.buffer == NULL || init_front(endpoint) != TERN_OK) {
     tern_endpoint_free(endpoint);
     return TERN_NOMEM;
   }
@@ -105,12 +130,14 @@ void tern_endpoint_free(tern_endpoint *endpoint)
   tern_map_deinit(&endpoint->resets);
   tern_heap_deinit(&endpoint->timers);
   tern_alloc_give(&endpoint->alloc, endpoint->out.buffer, TERN_OUT_BYTES);
-  tern_alloc_give(&endpoint->alloc, endpoint->replies,
-                  TERN_REPLIES_MAX * sizeof(struct tern_reply));
+  tern_replies_deinit(&endpoint->replies);
+  tern_admission_deinit(&endpoint->admission);
+  tern_validation_deinit(&endpoint->validation);
   tern_tls_unref(endpoint->server_tls);
   tern_tls_unref(endpoint->client_tls);
   tern_alloc_deinit(&endpoint->alloc);
   tern_wipe(endpoint->config.reset_key, sizeof endpoint->config.reset_key);
+  tern_wipe(endpoint->config.secret, sizeof endpoint->config.secret);
   tern_alloc_ops ops = endpoint->config.alloc;
   ops.give(ops.arg, endpoint, sizeof *endpoint);
 }
@@ -230,6 +257,18 @@ static tern_conn *find_conn(const tern_endpoint *endpoint, const struct tern_inv
   return tern_map_find(&endpoint->ids, invariant->dcid);
 }
 
+/* A first packet that was not authentic leaves nothing behind ([HOSTILE P4]), and does not use up the
+ * token that it carries. */
+static void judge_first(tern_conn *conn)
+{
+  tern_endpoint *endpoint = conn->endpoint;
+
+  if (conn->has_received)
+    tern_validation_use(&endpoint->validation, &endpoint->proof, endpoint->now);
+  else if (tern_conn_is_open(conn))
+    conn->state = TERN_CONN_DEAD;
+}
+
 static void receive_datagram(tern_endpoint *endpoint, const struct tern_in_datagram *datagram)
 {
   struct tern_reader reader = tern_reader_of(datagram->data, datagram->len);
@@ -260,9 +299,8 @@ static void receive_datagram(tern_endpoint *endpoint, const struct tern_in_datag
   }
   if (conn != NULL)
     tern_conn_receive(conn, datagram);
-  /* A first packet that was not authentic leaves nothing behind ([HOSTILE P4]). */
-  if (conn != NULL && is_new && !conn->has_received && tern_conn_is_open(conn))
-    conn->state = TERN_CONN_DEAD;
+  if (conn != NULL && is_new)
+    judge_first(conn);
 }
 
 static void receive_item(tern_endpoint *endpoint, tern_datagram *item)
@@ -349,13 +387,15 @@ tern_status tern_endpoint_connect(tern_endpoint *endpoint, const tern_connect_ar
                                      .local = args->local,
                                      .remote = args->remote,
                                      .version = TERN_VERSION_1,
-                                     .server_name = args->server_name};
+                                     .server_name = args->server_name,
+                                     .token = args->token};
   const tern_random_ops *random = &endpoint->config.random;
   tern_conn *conn;
 
   if (endpoint->is_in_hook)
     return TERN_REENTRY;
-  if (args->remote.family == 0 || args->server_name == NULL || endpoint->client_tls == NULL)
+  if (args->remote.family == 0 || args->server_name == NULL || endpoint->client_tls == NULL ||
+      args->token.len > TERN_TOKEN_BYTES_MAX)
     return TERN_INVALID;
   if (now > endpoint->now)
     endpoint->now = now;

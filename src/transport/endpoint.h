@@ -19,8 +19,10 @@
 #include "base/map.h"
 #include "crypto/protect.h"
 #include "event/event.h"
-#include "transport/glitch.h"
+#include "transport/admission.h"
+#include "transport/replies.h"
 #include "transport/stream_recv.h"
+#include "transport/validation.h"
 #include "wire/header.h"
 #include "wire/quic.h"
 
@@ -35,12 +37,8 @@
 #define TERN_RUN_FILLS_MAX 160
 /* 1-RTT packets of one connection opened together. */
 #define TERN_OPEN_PACKETS_MAX 64
-/* Answers without a connection that wait for the socket. More are dropped. */
-#define TERN_REPLIES_MAX 64
-#define TERN_REPLY_BYTES_MAX 256
-/* Version Negotiation and stateless resets per second, together (RFC 9000 10.3.3). */
-#define TERN_REPLY_BURST 256
-#define TERN_REPLY_RATE 1000
+/* Answers without a connection of an endpoint that accepts none: stateless resets. */
+#define TERN_REPLIES_OF_CLIENT 32
 
 /* Bytes of a run that a source still has to fill in, in one or more rooms of fill_rooms, which are in
  * the order of the fills and adjoin in the source. */
@@ -61,13 +59,6 @@ struct tern_out_run {
   uint64_t first_number; /* data space: one packet a datagram, numbered from here ... */
   bool has_numbers;      /* ... if this is set; skipped numbers end a run */
   uint8_t route;
-};
-
-struct tern_reply {
-  uint8_t bytes[TERN_REPLY_BYTES_MAX];
-  size_t len;
-  tern_addr local;
-  tern_addr remote;
 };
 
 struct tern_out {
@@ -105,7 +96,6 @@ struct tern_endpoint {
   struct tern_event_bus events;
   tern_tls *server_tls;
   tern_tls *client_tls;
-  uint8_t reset_key[32];
 
   struct tern_map ids;
   struct tern_map resets;
@@ -116,10 +106,10 @@ struct tern_endpoint {
   struct tern_piece_pool pieces;
   struct tern_in in;
   struct tern_out out;
-  struct tern_reply *replies; /* TERN_REPLIES_MAX, ring */
-  size_t replies_first;
-  size_t replies_count;
-  struct tern_glitch reply_meter; /* how often strangers were answered */
+  struct tern_replies replies;
+  struct tern_admission admission;
+  struct tern_validation validation;
+  struct tern_proof proof; /* of the stranger who is looked at */
 
   tern_time now;
   uint64_t next_conn_id;
@@ -172,9 +162,18 @@ struct tern_stranger {
 /* A new connection to hand the datagram to, or NULL: it was answered or dropped. */
 tern_conn *tern_endpoint_on_stranger(tern_endpoint *endpoint, const struct tern_stranger *stranger);
 
+/* ---- stranger_reply.c: what is said without a connection ---- */
+/* Each answers false if it did not: the datagram was dropped with a reason. */
+bool tern_stranger_negotiate_version(tern_endpoint *endpoint, const struct tern_stranger *stranger);
+bool tern_stranger_reset(tern_endpoint *endpoint, const struct tern_stranger *stranger);
+bool tern_stranger_retry(tern_endpoint *endpoint, const struct tern_stranger *stranger,
+                         const struct tern_long_header *header);
+bool tern_stranger_refuse(tern_endpoint *endpoint, const struct tern_stranger *stranger,
+                          const struct tern_long_header *header, uint64_t code);
+tern_conn *tern_stranger_drop(tern_endpoint *endpoint, const struct tern_stranger *stranger,
+                              enum tern_drop_reason reason);
+
 /* ---- endpoint_out.c ---- */
-/* Room for an answer of `len` bytes, or NULL if too many wait. */
-uint8_t *tern_endpoint_reply(tern_endpoint *endpoint, const tern_datagram *to, size_t len);
 bool tern_endpoint_has_output(const tern_endpoint *endpoint);
 /* A connection is going away: runs of its that wait for the socket go out, but report to nobody. */
 void tern_endpoint_forget_runs(tern_endpoint *endpoint, const tern_conn *conn);

@@ -17,18 +17,6 @@ static struct tern_out_run *get_run(struct tern_out *out, size_t i)
   return &out->runs[(out->runs_first + i) % TERN_RUNS_MAX];
 }
 
-uint8_t *tern_endpoint_reply(tern_endpoint *endpoint, const tern_datagram *to, size_t len)
-{
-  if (endpoint->replies_count == TERN_REPLIES_MAX || len > TERN_REPLY_BYTES_MAX)
-    return NULL;
-  size_t at = (endpoint->replies_first + endpoint->replies_count++) % TERN_REPLIES_MAX;
-  struct tern_reply *reply = &endpoint->replies[at];
-  reply->len = len;
-  reply->local = to->local;
-  reply->remote = to->remote;
-  return reply->bytes;
-}
-
 bool tern_endpoint_has_output(const tern_endpoint *endpoint)
 {
   const struct tern_out *out = &endpoint->out;
@@ -36,20 +24,22 @@ bool tern_endpoint_has_output(const tern_endpoint *endpoint)
   /* Runs that the socket did not take wait for the socket, not for a timer. */
   if (out->runs_count != 0)
     return false;
-  return endpoint->replies_count != 0 || !tern_list_is_empty(&endpoint->due);
+  return endpoint->replies.count != 0 || !tern_list_is_empty(&endpoint->due);
 }
 
-static void build_reply(tern_endpoint *endpoint, struct tern_out_run *run)
+static bool build_reply(tern_endpoint *endpoint, struct tern_out_run *run)
 {
-  struct tern_reply *reply = &endpoint->replies[endpoint->replies_first];
+  const struct tern_reply *reply = tern_replies_pop(&endpoint->replies);
 
-  endpoint->replies_first = (endpoint->replies_first + 1) % TERN_REPLIES_MAX;
-  endpoint->replies_count--;
-  memcpy(endpoint->out.buffer + endpoint->out.used, reply->bytes, reply->len);
+  if (reply == NULL)
+    return false;
+  memcpy(endpoint->out.buffer + endpoint->out.used, endpoint->replies.bytes + reply->at,
+         reply->len);
   run->run.len = reply->len;
   run->run.segment_bytes = (uint16_t)reply->len;
   run->run.local = reply->local;
   run->run.remote = reply->remote;
+  return true;
 }
 
 /* Serves the connections in turn, one run each. */
@@ -79,9 +69,7 @@ static struct tern_out_run *build(tern_endpoint *endpoint)
   struct tern_out_run *run = get_run(out, out->runs_count);
   memset(run, 0, sizeof *run);
   run->run.data = out->buffer + out->used;
-  if (endpoint->replies_count != 0)
-    build_reply(endpoint, run);
-  else if (!build_conn_run(endpoint, run))
+  if (!build_reply(endpoint, run) && !build_conn_run(endpoint, run))
     return NULL;
   out->used += run->run.len;
   out->runs_count++;

@@ -142,6 +142,7 @@ void tern_conn_on_route_validated(tern_conn *conn, uint8_t route_index)
     return;
   uint8_t before = path->fallback;
   path->fallback = route_index;
+  conn->wants_new_token = conn->is_server && conn->endpoint->config.new_tokens;
   tern_route_abandon_validation(path->routes[before]);
   const struct tern_cid_remote_entry *entry = tern_cid_remote_find(&path->remote_ids, before);
   if (entry == NULL || path->remote_ids.is_empty_id)

@@ -83,6 +83,10 @@ static void on_control_record(tern_conn *conn, const struct tern_frame_record *r
     if (!is_acked)
       conn->wants_handshake_done = true;
     break;
+  case TERN_RECORD_NEW_TOKEN: /* it is made anew: the time and perhaps the address are others */
+    if (!is_acked)
+      conn->wants_new_token = true;
+    break;
   case TERN_RECORD_NONE: /* nobody wants these back, or the caller did it */
   case TERN_RECORD_ACK:
   case TERN_RECORD_PING:
@@ -92,7 +96,6 @@ static void on_control_record(tern_conn *conn, const struct tern_frame_record *r
   case TERN_RECORD_STOP_SENDING:
   case TERN_RECORD_MAX_STREAM_DATA:
   case TERN_RECORD_STREAM_DATA_BLOCKED:
-  case TERN_RECORD_NEW_TOKEN:
   case TERN_RECORD_PATH_RESPONSE:
   case TERN_RECORD_CLOSE:
   case TERN_RECORD_DATAGRAM:

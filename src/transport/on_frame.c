@@ -335,7 +335,11 @@ static enum tern_packet_fate on_new_token(const struct on_frame *on)
 {
   if (on->conn->is_server) /* [rfc9000-19.7] */
     return fail(on, TERN_QUIC_PROTOCOL_VIOLATION, "NEW_TOKEN from a client");
-  return glitch(on); /* tokens are not kept for a later connection */
+  /* [rfc9000-8.1.3] the newest counts. In place of the one that went into the Initials, which are over. */
+  if (on->frame->u.new_token.token.len <= TERN_TOKEN_BYTES_MAX &&
+      tern_conn_set_token(on->conn, on->frame->u.new_token.token) == TERN_OK)
+    on->conn->news.token = true;
+  return glitch(on);
 }
 
 static enum tern_packet_fate on_connection_close(const struct on_frame *on)

@@ -96,6 +96,26 @@ static void write_handshake_done(struct tern_packer *packer)
   tern_packer_note(packer, TERN_FRAME_HANDSHAKE_DONE, &record);
 }
 
+/* [rfc9000-8.1.3] a proof of this address for the client's next connection. */
+static void write_new_token(struct tern_packer *packer)
+{
+  tern_conn *conn = packer->conn;
+  tern_endpoint *endpoint = conn->endpoint;
+  struct tern_frame_record record = {.kind = TERN_RECORD_NEW_TOKEN};
+  uint8_t token[TERN_TOKEN_MAX];
+  size_t len;
+
+  if (!conn->wants_new_token || tern_writer_left(&packer->writer) <
+                                    tern_frame_size_new_token((tern_slice){token, sizeof token}))
+    return;
+  conn->wants_new_token = false;
+  if (tern_validation_make_new(&endpoint->validation, &packer->route->remote, endpoint->now, token,
+                               &len) != TERN_OK)
+    return; /* the client does without */
+  tern_frame_write_new_token(&packer->writer, tern_slice_of(token, len));
+  tern_packer_note(packer, TERN_FRAME_NEW_TOKEN, &record);
+}
+
 static enum tern_frame_kind get_frame_kind(const struct tern_frame_record *record)
 {
   switch ((enum tern_record_kind)record->kind) {
@@ -288,6 +308,7 @@ static void write_data_frames(struct tern_packer *packer, struct tern_say *say)
 {
   tern_write_path(packer, say);
   write_handshake_done(packer);
+  write_new_token(packer);
   if (packer->conn->body == NULL)
     return;
   write_ids_and_limits(packer);

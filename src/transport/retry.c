@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A client that is sent a Retry (RFC 9000 17.2.5.2): the same ClientHello again, to the new connection
- * id, under the keys that go with it, with the token. Packet numbers go on where they were. */
+/* A client and the tokens that prove its address. One that is sent a Retry (RFC 9000 17.2.5.2) says the
+ * same ClientHello again, to the new connection id, under the keys that go with it, with the token. Packet
+ * numbers go on where they were. */
 #include <string.h>
 
 #include "crypto/protect.h"
@@ -17,6 +18,20 @@ static bool is_acceptable(const tern_conn *conn, const struct tern_long_header *
          tern_retry_verify(conn->version, &conn->original_dcid, packet);
 }
 
+tern_status tern_conn_set_token(tern_conn *conn, tern_slice token)
+{
+  if (token.len == 0)
+    return TERN_OK;
+  uint8_t *copy = tern_alloc_take(&conn->alloc, token.len);
+  if (copy == NULL)
+    return TERN_NOMEM;
+  memcpy(copy, token.data, token.len);
+  tern_alloc_give(&conn->alloc, conn->token, conn->token_bytes);
+  conn->token = copy;
+  conn->token_bytes = token.len;
+  return TERN_OK;
+}
+
 bool tern_conn_on_retry(tern_conn *conn, const struct tern_long_header *header, tern_slice packet)
 {
   struct tern_pn_space *space = conn->initial;
@@ -26,15 +41,10 @@ bool tern_conn_on_retry(tern_conn *conn, const struct tern_long_header *header, 
   struct tern_cid new_cid = tern_cid_of(header->scid);
   struct tern_keys *keys =
       tern_keys_new_initial(&conn->alloc, conn->version, &new_cid, conn->is_server);
-  uint8_t *token = tern_alloc_take(&conn->alloc, header->token.len);
-  if (keys == NULL || token == NULL) {
+  if (keys == NULL || tern_conn_set_token(conn, header->token) != TERN_OK) {
     tern_keys_free(keys);
-    tern_alloc_give(&conn->alloc, token, header->token.len);
     return false;
   }
-  memcpy(token, header->token.data, header->token.len);
-  conn->token = token;
-  conn->token_bytes = header->token.len;
   tern_keys_free(space->keys);
   space->keys = keys;
   conn->has_retry = true;

@@ -39,7 +39,7 @@ static bool wants_control(const tern_conn *conn)
   const struct tern_path *path = &conn->path;
   const struct tern_route *route = tern_conn_route(conn);
 
-  return conn->wants_handshake_done || tern_route_wants_challenge(route) ||
+  return conn->wants_handshake_done || conn->wants_new_token || tern_route_wants_challenge(route) ||
          tern_route_wants_response(route) || tern_cid_local_wants(&path->local_ids) ||
          tern_cid_remote_wants(&path->remote_ids) || tern_flow_recv_wants(&body->flow_recv) ||
          tern_flow_send_wants(&body->flow_send) || tern_stream_set_wants(&body->streams) ||

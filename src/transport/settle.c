@@ -178,6 +178,16 @@ static void tell_connected(tern_conn *conn)
     conn->ops->on_connected(conn, conn->app);
 }
 
+static void tell_token(tern_conn *conn)
+{
+  tern_endpoint *endpoint = conn->endpoint;
+
+  conn->news.token = false;
+  TERN_EVENT(&endpoint->events, conn->id, token_received, .bytes = conn->token_bytes);
+  if (endpoint->ops != NULL && endpoint->ops->on_token != NULL)
+    endpoint->ops->on_token(endpoint->app, conn, tern_slice_of(conn->token, conn->token_bytes));
+}
+
 static void tell_datagrams(tern_conn *conn)
 {
   struct tern_dgram *dgram = &conn->body->dgram;
@@ -257,7 +267,7 @@ static void keep_crypto(tern_conn *conn)
   }
 }
 
-static void count_half_open(tern_conn *conn)
+void tern_conn_count_half_open(tern_conn *conn)
 {
   tern_endpoint *endpoint = conn->endpoint;
 
@@ -274,6 +284,8 @@ void tern_conn_settle(tern_conn *conn)
     tern_conn_settle_acks(conn);
   if (conn->news.connected)
     tell_connected(conn);
+  if (conn->news.token)
+    tell_token(conn);
   if (conn->body != NULL && !conn->is_closed_told)
     tell_body(conn);
   if (tern_conn_is_open(conn))
@@ -288,7 +300,7 @@ void tern_conn_settle(tern_conn *conn)
     return;
   }
   tern_conn_update_live(conn);
-  count_half_open(conn);
+  tern_conn_count_half_open(conn);
   if (tern_conn_wants_send(conn))
     tern_conn_make_due(conn);
   tern_conn_update_timer(conn);
@@ -314,11 +326,17 @@ static tern_time get_idle_deadline(const tern_conn *conn)
   return conn->idle_from + (ms * TERN_MS > least ? ms * TERN_MS : least);
 }
 
+/* An address that proves nothing has less time. */
 static tern_time get_handshake_deadline(const tern_conn *conn)
 {
+  const tern_config *config = &conn->endpoint->config;
+  uint64_t ms = config->handshake_timeout_ms;
+
   if (conn->state != TERN_CONN_HANDSHAKE)
     return TERN_TIME_NEVER;
-  return conn->started_at + conn->endpoint->config.handshake_timeout_ms * TERN_MS;
+  if (!conn->is_validated && config->half_open_timeout_ms < ms)
+    ms = config->half_open_timeout_ms;
+  return conn->started_at + ms * TERN_MS;
 }
 
 static tern_time get_keep_alive(const tern_conn *conn)

@@ -102,7 +102,7 @@ static void lifetimes(void **state)
   }
 }
 
-/* The key in use is replaced by age; the one before still opens; the one before that does not. */
+/* Each epoch has its key; the one before still opens; the one before that does not. */
 static void rotation(void **state)
 {
   struct tern_token token = make_token(TERN_TOKEN_NEW), out;
@@ -123,12 +123,37 @@ static void rotation(void **state)
   /* Without new tokens, keys die all the same. */
   assert_int_equal(tern_token_open(&keys, slices[3], &home, NOW + 6 * ROTATE_NS, &out),
                    TERN_TOKEN_UNKNOWN);
-  /* By count. */
-  uint8_t id = keys.current.id;
-  keys.current.sealed = TERN_TOKEN_SEALS_MAX;
-  (void)seal(&token, NOW + 3 * ROTATE_NS, bytes[0]);
-  assert_int_equal(keys.current.id, (uint8_t)(id + 1));
-  assert_int_equal(keys.current.sealed, 1);
+  /* A key seals so many and no more. */
+  size_t len;
+  (void)seal(&token, NOW, bytes[0]);
+  keys.slots[0].sealed = TERN_TOKEN_SEALS_MAX - 1;
+  (void)seal(&token, NOW, bytes[0]);
+  assert_int_equal(tern_token_seal(&keys, &token, NOW, bytes[0], &len), TERN_LIMIT);
+  (void)seal(&token, NOW + ROTATE_NS, bytes[0]);
+}
+
+/* Who has the secret opens what another has sealed, whatever their clocks say within a minute. */
+static void shared_secret(void **state)
+{
+  static const uint8_t secret[TERN_SECRET_BYTES] = {1, 2, 3};
+  struct tern_token token = make_token(TERN_TOKEN_NEW), out;
+  struct tern_token_keys ours, theirs;
+  uint8_t bytes[TERN_TOKEN_MAX];
+  tern_time edge = 3 * ROTATE_NS;
+  size_t len;
+  (void)state;
+  tern_token_keys_init(&ours, &heap, &random_ops, secret, ROTATE_NS);
+  tern_token_keys_init(&theirs, &heap, &random_ops, secret, ROTATE_NS);
+  token.issued_at = edge;
+  assert_int_equal(tern_token_seal(&ours, &token, edge, bytes, &len), TERN_OK);
+  tern_slice slice = tern_slice_of(bytes, len);
+  for (int64_t skew = -120; skew <= 120; skew++) {
+    tern_time now = (tern_time)((int64_t)edge + skew * (int64_t)TERN_SECOND);
+    assert_int_equal(tern_token_open(&theirs, slice, &home, now, &out),
+                     skew < -60 ? TERN_TOKEN_EXPIRED : TERN_TOKEN_VALID);
+  }
+  tern_token_keys_deinit(&ours);
+  tern_token_keys_deinit(&theirs);
 }
 
 /* Bits changed, bytes cut off or added, another server's: never accepted. */
@@ -137,7 +162,7 @@ static void forgeries(void **state)
   struct tern_token_keys foreign;
   struct tern_token out;
   (void)state;
-  tern_token_keys_init(&foreign, &heap, &random_ops, ROTATE_NS);
+  tern_token_keys_init(&foreign, &heap, &random_ops, NULL, ROTATE_NS);
   for (int is_retry = 0; is_retry < 2; is_retry++) {
     struct tern_token token = make_token(is_retry ? TERN_TOKEN_RETRY : TERN_TOKEN_NEW);
     uint8_t bytes[TERN_TOKEN_MAX + 1] = {0};
@@ -162,7 +187,7 @@ static void forgeries(void **state)
     uint8_t bytes[TERN_TOKEN_MAX + 40];
     random_ops.fill(random_ops.arg, bytes, sizeof bytes);
     bytes[0] = i % 2 != 0 ? TERN_TOKEN_RETRY : TERN_TOKEN_NEW;
-    bytes[1] = keys.current.id;
+    bytes[1] = (uint8_t)(NOW / ROTATE_NS);
     size_t len = i % 4 < 2 ? (i % 2 != 0 ? 99 : 57) : i % sizeof bytes;
     assert_int_equal(tern_token_open(&keys, tern_slice_of(bytes, len), &home, NOW, &out),
                      TERN_TOKEN_UNKNOWN);
@@ -180,7 +205,7 @@ static void memory_runs_out(void **state)
     uint8_t bytes[TERN_TOKEN_MAX];
     size_t len;
     tern_alloc_init(&small, &tern_alloc_system, NULL, cap);
-    tern_token_keys_init(&poor, &small, &random_ops, ROTATE_NS);
+    tern_token_keys_init(&poor, &small, &random_ops, NULL, ROTATE_NS);
     tern_status status = tern_token_seal(&poor, &token, NOW, bytes, &len);
     assert_true(status == TERN_NOMEM || status == TERN_OK);
     tern_token_keys_deinit(&poor);
@@ -220,7 +245,7 @@ static int set_up(void **state)
   tern_alloc_init(&heap, &tern_alloc_system, NULL, UINT64_MAX);
   tern_random_seeded_init(&seeded, 17);
   random_ops = tern_random_seeded_ops(&seeded);
-  tern_token_keys_init(&keys, &heap, &random_ops, ROTATE_NS);
+  tern_token_keys_init(&keys, &heap, &random_ops, NULL, ROTATE_NS);
   return 0;
 }
 
@@ -239,6 +264,7 @@ int main(void)
       cmocka_unit_test_setup_teardown(addresses, set_up, tear_down),
       cmocka_unit_test_setup_teardown(lifetimes, set_up, tear_down),
       cmocka_unit_test_setup_teardown(rotation, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(shared_secret, set_up, tear_down),
       cmocka_unit_test_setup_teardown(forgeries, set_up, tear_down),
       cmocka_unit_test_setup_teardown(memory_runs_out, set_up, tear_down),
       cmocka_unit_test_setup_teardown(reset_tokens, set_up, tear_down),

@@ -194,7 +194,8 @@ static void bad_networks_lose_nothing(void **state)
     args.client.stream_window_max_bytes = args.client.stream_window_bytes = 2000 + BELOW(100000);
     args.server.stream_window_max_bytes = args.server.stream_window_bytes = 2000 + BELOW(100000);
     args.client.send_buffer_bytes = args.server.send_buffer_bytes = 4096 + BELOW(30000);
-    args.server.handshake_timeout_ms = args.client.handshake_timeout_ms = 60000;
+    args.server.half_open_timeout_ms = args.server.handshake_timeout_ms =
+        args.client.handshake_timeout_ms = 60000;
 #undef BELOW
     (void)run_complete(&args, 600 * TERN_SECOND);
   }
@@ -225,7 +226,8 @@ static void handshakes_survive_lost_flights(void **state)
       args.filter = drop_by_mask;
       args.filter_arg = &script;
       args.plan.down_bytes = 5000;
-      args.server.handshake_timeout_ms = args.client.handshake_timeout_ms = 60000;
+      args.server.half_open_timeout_ms = args.server.handshake_timeout_ms =
+          args.client.handshake_timeout_ms = 60000;
       (void)run_complete(&args, 120 * TERN_SECOND);
     }
   }

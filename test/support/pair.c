@@ -188,7 +188,19 @@ static void on_server_conn(void *app, tern_conn *conn)
   on_connected(conn, app);
 }
 
-static const tern_endpoint_ops endpoint_ops = {sizeof endpoint_ops, on_server_conn, NULL};
+static void on_token(void *app, tern_conn *conn, tern_slice token)
+{
+  struct pair *pair = ((struct pair_side *)app)->pair;
+
+  (void)conn;
+  pair->tokens_count++;
+  assert_in_range(token.len, 1, sizeof pair->token);
+  memcpy(pair->token, token.data, token.len);
+  pair->token_len = token.len;
+}
+
+static const tern_endpoint_ops endpoint_ops = {
+    .size = sizeof endpoint_ops, .on_conn = on_server_conn, .on_token = on_token};
 
 /* ---- events ------------------------------------------------------------------------------------- */
 
@@ -288,7 +300,8 @@ void pair_open_conn(struct pair *pair)
   tern_connect_args args = {.remote = pair->addr[PAIR_SERVER],
                             .server_name = "localhost",
                             .ops = &conn_ops,
-                            .app = &pair->sides[PAIR_CLIENT]};
+                            .app = &pair->sides[PAIR_CLIENT],
+                            .token = pair->use_token};
 
   pair->is_connected[PAIR_CLIENT] = pair->is_connected[PAIR_SERVER] = false;
   assert_int_equal(tern_endpoint_connect(pair->endpoint[PAIR_CLIENT], &args, pair->now,

@@ -74,9 +74,10 @@ struct pair {
   struct tern_random_seeded random;
   tern_config config[2];
   struct tern_tls_sim_options tls;
-  bool has_awslc;     /* the real TLS with the test certificates instead */
-  bool has_echo;      /* the server sends back what it gets on bidirectional streams */
-  tern_time delay_ns; /* one way */
+  bool has_awslc;       /* the real TLS with the test certificates instead */
+  bool has_echo;        /* the server sends back what it gets on bidirectional streams */
+  tern_time delay_ns;   /* one way */
+  tern_slice use_token; /* of the connections that are opened */
 
   tern_endpoint *endpoint[2];
   tern_tls *tls_object[2];
@@ -98,6 +99,9 @@ struct pair {
   uint64_t counts[2][TERN_EVENT_COUNT]; /* events */
   uint64_t drops[2][TERN_DROP_COUNT];
   unsigned limits_count[2]; /* on_streams */
+  unsigned tokens_count;    /* on_token */
+  uint8_t token[256];       /* the newest */
+  size_t token_len;
   unsigned datagrams_count[2];
   uint8_t datagram[2][2048];
   size_t datagram_len[2];

@@ -176,7 +176,8 @@ static void test_mistreated(void **state)
     pair_init(&pair, 9000 + seed);
     make_large_flights();
     chance = 3 + (unsigned)(seed % 4);
-    pair.config[0].handshake_timeout_ms = pair.config[1].handshake_timeout_ms = 60000;
+    pair.config[PAIR_SERVER].half_open_timeout_ms = pair.config[0].handshake_timeout_ms =
+        pair.config[1].handshake_timeout_ms = 60000;
     pair.filter = mistreat;
     pair.has_echo = true;
     pair_start(&pair);

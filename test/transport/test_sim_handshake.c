@@ -19,7 +19,8 @@ static struct sim_world_args large_args(uint64_t seed)
   struct sim_world_args args = sim_world_defaults(seed);
   args.tls.hello_bytes = HELLO_BYTES;
   args.tls.cert_bytes = CERT_BYTES;
-  args.server.handshake_timeout_ms = args.client.handshake_timeout_ms = TIMEOUT_MS;
+  args.server.half_open_timeout_ms = args.server.handshake_timeout_ms =
+      args.client.handshake_timeout_ms = TIMEOUT_MS;
   return args;
 }
 
