@@ -19,9 +19,9 @@
 
 #include "cli.h"
 #include "get_options.h"
+#include "resolve.h"
 
 #define TERN_GET_CONCURRENT_MAX 100
-#define TERN_GET_ADDRS_MAX 8
 
 struct tern_get;
 struct tern_get_origin;
@@ -53,9 +53,8 @@ struct tern_get_origin {
   const struct tern_url *first; /* host and port */
   const struct tern_url **urls;
   size_t urls_count;
-  tern_addr addrs[TERN_GET_ADDRS_MAX];
-  size_t addrs_count;
-  struct tern_get_attempt attempts[TERN_GET_ADDRS_MAX];
+  struct tern_addrs addrs;
+  struct tern_get_attempt attempts[TERN_ADDRS_MAX];
   size_t attempts_count; /* begun */
   size_t attempts_open;
   tern_loop_timer *next_timer; /* starts the next attempt */

@@ -4,52 +4,16 @@
  * The addresses are tried in the resolver's order, each a quarter of a second after the one before (RFC
  * 8305 5), because an address where nobody listens mostly says nothing. The first finished handshake
  * wins and the others are closed. A TLS failure ends the race: another address would not mend it. */
-#define _GNU_SOURCE /* getaddrinfo, SOCK_CLOEXEC */
+#define _GNU_SOURCE /* gai_strerror */
 #include "get.h"
 
-#include <arpa/inet.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define NEXT_ADDRESS_NS (250 * TERN_MS)
 
 /* ---- addresses --------------------------------------------------------------------------- */
-
-static bool to_addr(const struct sockaddr *from, uint16_t port, tern_addr *addr)
-{
-  memset(addr, 0, sizeof *addr);
-  addr->port = port;
-  if (from->sa_family == AF_INET) {
-    struct sockaddr_in in;
-    memcpy(&in, from, sizeof in);
-    addr->family = 4;
-    memcpy(addr->ip, &in.sin_addr, 4);
-    return true;
-  }
-  if (from->sa_family != AF_INET6)
-    return false;
-  struct sockaddr_in6 in6;
-  memcpy(&in6, from, sizeof in6);
-  addr->family = 6;
-  memcpy(addr->ip, &in6.sin6_addr, 16);
-  addr->scope = in6.sin6_scope_id;
-  return true;
-}
-
-static void add_addr(struct tern_get_origin *origin, const tern_addr *addr)
-{
-  uint8_t wanted = origin->get->options.family;
-  if ((wanted != 0 && wanted != addr->family) || origin->addrs_count == TERN_GET_ADDRS_MAX)
-    return;
-  for (size_t i = 0; i < origin->addrs_count; i++)
-    if (tern_addr_equal(&origin->addrs[i], addr))
-      return;
-  origin->addrs[origin->addrs_count++] = *addr;
-}
 
 static void add_given(struct tern_get_origin *origin)
 {
@@ -57,40 +21,25 @@ static void add_given(struct tern_get_origin *origin)
   for (size_t i = 0; i < options->resolves_count; i++) {
     const struct tern_get_resolve *given = &options->resolves[i];
     if (given->port == origin->first->port && strcmp(given->host, origin->first->host) == 0)
-      add_addr(origin, &given->addr);
+      tern_addrs_add(&origin->addrs, &given->addr, options->family);
   }
-}
-
-/* 0, or an error of getaddrinfo. */
-static int ask_resolver(struct tern_get_origin *origin)
-{
-  struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM}, *list;
-  int error = getaddrinfo(origin->first->host, NULL, &hints, &list);
-  if (error != 0)
-    return error;
-  for (const struct addrinfo *at = list; at != NULL; at = at->ai_next) {
-    tern_addr addr;
-    if (to_addr(at->ai_addr, origin->first->port, &addr))
-      add_addr(origin, &addr);
-  }
-  freeaddrinfo(list);
-  return 0;
 }
 
 bool tern_get_origin_resolve(struct tern_get_origin *origin)
 {
   const char *host = origin->first->host;
   add_given(origin);
-  int error = origin->addrs_count == 0 ? ask_resolver(origin) : 0;
+  int error = 0, family = origin->get->options.family;
+  if (origin->addrs.count == 0)
+    error = tern_addrs_resolve(&origin->addrs, host, origin->first->port, family);
   if (error != 0) {
     tern_cli_say(TERN_GET_WHO,
                  "cannot find the address of %s: %s; check the name, or give it with --resolve",
                  host, gai_strerror(error));
-  } else if (origin->addrs_count == 0) {
-    tern_cli_say(TERN_GET_WHO, "%s has no IPv%d address; try without -%d", host,
-                 origin->get->options.family, origin->get->options.family);
+  } else if (origin->addrs.count == 0) {
+    tern_cli_say(TERN_GET_WHO, "%s has no IPv%d address; try without -%d", host, family, family);
   }
-  if (origin->addrs_count > 0)
+  if (origin->addrs.count > 0)
     return true;
   tern_get_fail(origin->get, TERN_EXIT_RESOLVE);
   return false;
@@ -202,7 +151,7 @@ static void on_goaway(tern_h3 *h3, uint64_t id, void *app)
 /* While connecting: others may still succeed, unless it was TLS. */
 static void on_attempt_failed(struct tern_get_origin *origin, const tern_error *error)
 {
-  bool is_last = origin->attempts_open == 0 && origin->attempts_count == origin->addrs_count;
+  bool is_last = origin->attempts_open == 0 && origin->attempts_count == origin->addrs.count;
   if (is_last || error->kind == TERN_ERROR_TLS) {
     tern_get_tell_connect_error(origin, error);
     tern_get_origin_stop(origin, TERN_H3_NO_ERROR);
@@ -236,25 +185,6 @@ static const tern_h3_ops h3_ops = {
     .on_closed = on_closed,
 };
 
-/* Has the system a way to that address at all? Asking costs nothing; a datagram that it refuses would
- * count as lost, and the handshake would be given up after seconds only. */
-static bool has_route(const tern_addr *addr)
-{
-  struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(addr->port)};
-  struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(addr->port)};
-  bool is_v4 = addr->family == 4;
-  memcpy(&in.sin_addr, addr->ip, 4);
-  memcpy(&in6.sin6_addr, addr->ip, 16);
-  in6.sin6_scope_id = addr->scope;
-  int fd = socket(is_v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0)
-    return false;
-  const struct sockaddr *to = is_v4 ? (const struct sockaddr *)&in : (const struct sockaddr *)&in6;
-  int result = connect(fd, to, is_v4 ? sizeof in : sizeof in6);
-  close(fd);
-  return result == 0;
-}
-
 /* False if the system has no way to that address. */
 static bool start_attempt(struct tern_get_origin *origin, const tern_addr *addr)
 {
@@ -265,7 +195,7 @@ static bool start_attempt(struct tern_get_origin *origin, const tern_addr *addr)
   attempt->origin = origin;
   attempt->addr = *addr;
   tern_get_explain_attempt(get, addr);
-  if (!has_route(addr) || tern_loop_connect(get->loop, &args, &conn) != TERN_OK)
+  if (!tern_addr_has_route(addr) || tern_loop_connect(get->loop, &args, &conn) != TERN_OK)
     return false;
   if (tern_h3_new_client(&attempt->h3, conn, NULL, &h3_ops, attempt) != TERN_OK) {
     attempt->h3 = NULL;
@@ -280,9 +210,9 @@ static void start_next(struct tern_get_origin *origin)
 {
   struct tern_get *get = origin->get;
   bool has_begun = false;
-  while (!has_begun && origin->attempts_count < origin->addrs_count)
-    has_begun = start_attempt(origin, &origin->addrs[origin->attempts_count]);
-  if (origin->attempts_count < origin->addrs_count)
+  while (!has_begun && origin->attempts_count < origin->addrs.count)
+    has_begun = start_attempt(origin, &origin->addrs.list[origin->attempts_count]);
+  if (origin->attempts_count < origin->addrs.count)
     tern_loop_set_timer(origin->next_timer, tern_loop_now(get->loop) + NEXT_ADDRESS_NS);
   if (has_begun || origin->attempts_open > 0)
     return;
