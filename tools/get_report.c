@@ -103,7 +103,7 @@ static const char *advice_for(const tern_error *error)
   case TERN_ERROR_LOCAL:
     return "try -4 or -6";
   case TERN_ERROR_REFUSED:
-    return "it takes no connections now; try later";
+    return "check host and port, and that the server runs";
   case TERN_ERROR_NONE:
   case TERN_ERROR_TRANSPORT:
   case TERN_ERROR_APPLICATION:

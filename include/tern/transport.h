@@ -42,7 +42,7 @@ typedef enum tern_error_kind {
   TERN_ERROR_HANDSHAKE_TIMEOUT, /* the handshake took too long */
   TERN_ERROR_STATELESS_RESET,   /* the peer has lost the connection's state */
   TERN_ERROR_VERSION,           /* no version in common */
-  TERN_ERROR_REFUSED,           /* refused before a connection existed */
+  TERN_ERROR_REFUSED,           /* nobody listens there */
   TERN_ERROR_LOCAL,             /* memory or another local cause */
 } tern_error_kind;
 
@@ -155,6 +155,11 @@ void tern_endpoint_sent(tern_endpoint *endpoint, const tern_run *run, size_t dat
 /* When tern_endpoint_timeout or tern_endpoint_send wants to be called; TERN_TIME_NEVER if not. */
 tern_time tern_endpoint_deadline(const tern_endpoint *endpoint);
 TERN_MUST_CHECK tern_status tern_endpoint_timeout(tern_endpoint *endpoint, tern_time now);
+
+/* The system says that nobody listens at `remote` (an ICMP message that fits a datagram of ours). Ends
+ * the client connections to it that have heard nothing yet, with TERN_ERROR_REFUSED; others live on,
+ * because such messages can be forged. */
+void tern_endpoint_unreachable(tern_endpoint *endpoint, const tern_addr *remote, tern_time now);
 
 /* The worker that made an id of ours, see tern_steer; `id` has at least 6 bytes. */
 uint32_t tern_steer_get_worker(const tern_steer *steer, const uint8_t *id);

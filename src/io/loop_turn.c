@@ -216,6 +216,26 @@ static tern_status empty_mailbox(tern_loop *loop)
   return status;
 }
 
+/* A client is told at once that nobody listens. */
+static void read_errors(tern_loop *loop, struct tern_udp *udp)
+{
+  tern_addr remote;
+  int error;
+  if (!udp->has_errors)
+    return;
+  while ((error = tern_udp_next_error(udp, &remote)) != 0)
+    if (error == ECONNREFUSED)
+      tern_endpoint_unreachable(loop->endpoint, &remote, loop->now);
+}
+
+/* Of a socket of ours. */
+static void on_socket_event(tern_loop *loop, size_t i, uint32_t events, bool is_readable[2])
+{
+  if ((events & EPOLLERR) != 0)
+    read_errors(loop, &loop->udp[i]);
+  is_readable[i] = is_readable[i] || (events & (EPOLLIN | EPOLLERR)) != 0;
+}
+
 /* Sorts the events: what the sockets have is taken later, the rest is done here. */
 static void dispatch(tern_loop *loop, const struct epoll_event *events, int count,
                      bool is_readable[2])
@@ -233,7 +253,7 @@ static void dispatch(tern_loop *loop, const struct epoll_event *events, int coun
     }
     for (size_t j = 0; j < 2; j++)
       if (loop->udp[j].fd >= 0 && tag == tern_loop_tag(loop->udp[j].fd, 0))
-        is_readable[j] = (events[i].events & (EPOLLIN | EPOLLERR)) != 0;
+        on_socket_event(loop, j, events[i].events, is_readable);
     if ((events[i].events & EPOLLOUT) != 0)
       loop->retry_at = 0;
   }

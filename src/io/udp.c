@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/errqueue.h>
 #include <linux/net_tstamp.h>
 
 #include "io/sockaddr.h"
@@ -88,6 +89,14 @@ static void size_buffer(const struct tern_udp *udp, bool is_receive, uint32_t wa
   tern_notice_emit(udp->notice, &event);
 }
 
+/* An error then also fails the next call on the socket, once. */
+static void keep_errors(const struct tern_udp *udp)
+{
+  set_option(udp->fd, IPPROTO_IP, IP_RECVERR, 1);
+  if (udp->is_ipv6)
+    set_option(udp->fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
+}
+
 static bool enable_txtime(int fd)
 {
   struct sock_txtime txtime = {.clockid = CLOCK_MONOTONIC};
@@ -161,6 +170,7 @@ tern_status tern_udp_init(struct tern_udp *udp, const struct tern_udp_args *args
   *udp = (struct tern_udp){.fd = -1, .alloc = alloc, .notice = notice};
   tern_udp_set_sender(udp, NULL, NULL);
   udp->is_ipv6 = args->local.family == 6;
+  udp->has_errors = args->errors;
   /* Not zeroed: most of it is buffers whose pages stay untouched until they are needed. */
   udp->batch = tern_alloc_take(alloc, sizeof *udp->batch);
   if (udp->batch == NULL)
@@ -176,6 +186,8 @@ tern_status tern_udp_init(struct tern_udp *udp, const struct tern_udp_args *args
   set_ip_options(udp);
   set_offloads(udp, args);
   set_option(udp->fd, SOL_SOCKET, RXQ_OVFL, 1);
+  if (args->errors)
+    keep_errors(udp);
   size_buffer(udp, true, args->buffer_bytes);
   size_buffer(udp, false, args->buffer_bytes);
   return TERN_OK;
@@ -255,11 +267,53 @@ void tern_udp_read_message(struct tern_udp *udp, struct msghdr *message, tern_da
     read_control(udp, control, out);
 }
 
-void tern_udp_on_receive_error(struct tern_udp *udp, int error)
+static void show_error(struct tern_udp *udp, int error, const tern_addr *remote)
 {
   tern_event event = {.kind = TERN_EVENT_IO_ERROR,
-                      .data = {.io_error = {"receive", (uint32_t)error, {0}}}};
+                      .data = {.io_error = {"receive", (uint32_t)error, *remote}}};
   tern_notice_emit(udp->notice, &event);
+}
+
+/* ICMP's come once more, with an address, by tern_udp_next_error. */
+void tern_udp_on_receive_error(struct tern_udp *udp, int error)
+{
+  if (!udp->has_errors || error != ECONNREFUSED)
+    show_error(udp, error, &(tern_addr){0});
+}
+
+static int read_error(const struct msghdr *header)
+{
+  for (struct cmsghdr *control = CMSG_FIRSTHDR(header); control != NULL;
+       control = CMSG_NXTHDR((struct msghdr *)(uintptr_t)header, control)) {
+    bool is_error = (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_RECVERR) ||
+                    (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_RECVERR);
+    struct sock_extended_err error;
+    if (!is_error)
+      continue;
+    memcpy(&error, CMSG_DATA(control), sizeof error);
+    return (int)error.ee_errno;
+  }
+  return EIO;
+}
+
+int tern_udp_next_error(struct tern_udp *udp, tern_addr *remote)
+{
+  union tern_sockaddr name = {0};
+  _Alignas(struct cmsghdr) uint8_t control[CONTROL_BYTES];
+  uint8_t payload[1]; /* our own datagram comes back */
+  struct iovec iov = {payload, sizeof payload};
+  struct msghdr header = {.msg_name = &name,
+                          .msg_namelen = sizeof name,
+                          .msg_iov = &iov,
+                          .msg_iovlen = 1,
+                          .msg_control = control,
+                          .msg_controllen = sizeof control};
+  if (recvmsg(udp->fd, &header, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+    return 0;
+  int error = read_error(&header);
+  *remote = tern_sockaddr_read(&name);
+  show_error(udp, error, remote);
+  return error;
 }
 
 size_t tern_udp_receive(struct tern_udp *udp, tern_datagram batch[TERN_UDP_BATCH], bool *is_drained)

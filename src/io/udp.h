@@ -29,6 +29,7 @@ struct tern_udp_args {
   bool gro;
   bool txtime;
   bool reuse_port;
+  bool errors;           /* ICMP errors are kept for tern_udp_next_error */
   uint64_t busy_poll_ns; /* 0 = not */
 };
 
@@ -45,8 +46,9 @@ struct tern_udp {
   bool is_ipv6;
   bool has_gso;
   bool has_txtime;
-  uint32_t drops; /* SO_RXQ_OVFL as last seen */
-  int last_error; /* so that a dead network does not fill the log */
+  bool has_errors; /* of ICMP */
+  uint32_t drops;  /* SO_RXQ_OVFL as last seen */
+  int last_error;  /* so that a dead network does not fill the log */
   tern_time last_error_at;
   uint64_t receive_calls, send_calls; /* system calls: tests and benchmarks divide by them */
   struct tern_alloc *alloc;
@@ -76,6 +78,9 @@ void tern_udp_set_sender(struct tern_udp *udp, tern_udp_send_messages *send_mess
 void tern_udp_read_message(struct tern_udp *udp, struct msghdr *message, tern_datagram *out);
 /* A message was not received. */
 void tern_udp_on_receive_error(struct tern_udp *udp, int error);
+
+/* The errno of the next ICMP error that came for a datagram to `*remote`, or 0. */
+int tern_udp_next_error(struct tern_udp *udp, tern_addr *remote);
 
 /* One recvmmsg: fills up to TERN_UDP_BATCH items of `batch`, which are good until the next call, and
  * returns how many; 0 if there is nothing. `*is_drained` is false if there may be more. */

@@ -216,8 +216,8 @@ static void on_error(struct sender *sender, int error)
   }
   sender->run = run;
   sender->offset = offset;
-  if (error == EINTR)
-    return;
+  if (error == EINTR || (udp->has_errors && error == ECONNREFUSED))
+    return; /* the latter is an earlier datagram's, and told once */
   if (is_full(error)) {
     give_up(sender, error);
     return;

@@ -133,6 +133,19 @@ void tern_conn_on_reset(tern_conn *conn)
   enter(conn, TERN_CONN_DRAINING, &error);
 }
 
+/* Before anything was heard there is nothing to lose; later, a forged ICMP message must not end what
+ * works. */
+void tern_conn_on_unreachable(tern_conn *conn)
+{
+  tern_error error = make_error(TERN_ERROR_REFUSED, 0, "nothing listens at that port");
+
+  if (!tern_conn_is_open(conn) || conn->has_received)
+    return;
+  error.by_peer = true;
+  tern_conn_touch(conn);
+  enter(conn, TERN_CONN_DEAD, &error);
+}
+
 void tern_conn_on_timeout_end(tern_conn *conn, tern_error_kind kind)
 {
   tern_error error = make_error(kind, 0, NULL);

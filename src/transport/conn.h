@@ -276,6 +276,7 @@ void tern_conn_fail_local(tern_conn *conn, const char *reason);
 void tern_conn_on_peer_close(tern_conn *conn, const struct tern_pn_space *space,
                              const struct tern_frame *frame);
 void tern_conn_on_reset(tern_conn *conn);
+void tern_conn_on_unreachable(tern_conn *conn);
 void tern_conn_on_timeout_end(tern_conn *conn, tern_error_kind kind);
 void tern_conn_check_shutdown(tern_conn *conn);
 void tern_conn_on_closing_packet(tern_conn *conn);

@@ -349,6 +349,21 @@ tern_status tern_endpoint_timeout(tern_endpoint *endpoint, tern_time now)
   return TERN_OK;
 }
 
+void tern_endpoint_unreachable(tern_endpoint *endpoint, const tern_addr *remote, tern_time now)
+{
+  if (endpoint->is_busy)
+    return;
+  enter(endpoint, now);
+  for (struct tern_list_node *node = endpoint->conns.head.next; node != &endpoint->conns.head;
+       node = node->next) {
+    tern_conn *conn = TERN_CONTAINER_OF(node, tern_conn, all_node);
+    if (!conn->is_server && tern_addr_equal(&tern_conn_route(conn)->remote, remote))
+      tern_conn_on_unreachable(conn);
+  }
+  settle(endpoint);
+  leave(endpoint);
+}
+
 tern_time tern_endpoint_deadline(const tern_endpoint *endpoint)
 {
   if (!tern_list_is_empty(&endpoint->touched) || tern_endpoint_has_output(endpoint))

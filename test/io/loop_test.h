@@ -42,6 +42,7 @@ struct tern_endpoint {
   tern_time last_now;
   int last_error;
   tern_connect_args connected;
+  tern_addr unreachable;
   void (*on_receive)(tern_endpoint *endpoint);
 };
 
@@ -147,6 +148,12 @@ tern_status tern_endpoint_timeout(tern_endpoint *endpoint, tern_time now)
     endpoint->deadline = TERN_TIME_NEVER;
   }
   return TERN_OK;
+}
+
+void tern_endpoint_unreachable(tern_endpoint *endpoint, const tern_addr *remote, tern_time now)
+{
+  see_now(endpoint, now);
+  endpoint->unreachable = *remote;
 }
 
 tern_status tern_endpoint_connect(tern_endpoint *endpoint, const tern_connect_args *args,

@@ -281,6 +281,41 @@ static void test_entropy(void **state)
   tern_entropy_deinit(&entropy);
 }
 
+/* A client's datagram to a port where nobody listens: told at once, with the address. */
+static void closed_port(const char *ip)
+{
+  struct setup s;
+  struct tern_alloc alloc;
+  struct tern_notice notice;
+  tern_conn *conn;
+  init_setup(&s, NULL);
+  tern_loop *loop = make_loop(&s);
+  tern_endpoint *endpoint = tern_loop_get_endpoint(loop);
+  struct tern_udp peer = open_peer(&s, &alloc, &notice);
+  tern_connect_args args = {.remote = parse(ip), .server_name = "localhost"};
+  args.remote.port = peer.local.port;
+  if (args.remote.family == 6)
+    args.remote.port = 1; /* tcpmux: nobody speaks it */
+  tern_udp_deinit(&peer);
+  assert_int_equal(tern_loop_connect(loop, &args, &conn), TERN_OK);
+  struct echo *e = &endpoint->echoes[endpoint->echoes_count++];
+  e->run = (tern_run){.data = e->data, .len = 10, .segment_bytes = 10, .remote = args.remote};
+  for (int i = 0; i < 4 && endpoint->unreachable.family == 0; i++)
+    turn(loop, TERN_SECOND / 2);
+  if (endpoint->last_error == EADDRNOTAVAIL || endpoint->last_error == ENETUNREACH)
+    print_message("no way to %s: skipped\n", ip);
+  else
+    assert_true(tern_addr_equal(&endpoint->unreachable, &args.remote));
+  free_loop(&s, loop);
+}
+
+static void test_closed_port(void **state)
+{
+  (void)state;
+  closed_port("127.0.0.1:0");
+  closed_port("[::1]:0");
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -294,6 +329,7 @@ int main(void)
       cmocka_unit_test(test_reuse_port),
       cmocka_unit_test(test_older_config),
       cmocka_unit_test(test_entropy),
+      cmocka_unit_test(test_closed_port),
   };
   return run_with_engines(tests, sizeof tests / sizeof tests[0]);
 }

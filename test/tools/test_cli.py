@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -238,6 +239,22 @@ class ExitCodes(Case):
         for word in words:
             self.assertIn(word, done.stderr)
 
+    def test_io(self):
+        for engine in ("auto", "epoll", "uring"):  # what the system lacks is replaced by epoll
+            self.check(self.get("/small.txt", "--io", engine), 0)
+        self.check(self.get("/small.txt", "--io", "smoke"), 2, "uring")
+
+    def test_workers(self):
+        server = Server(self.www, "--cert", self.cert, "--key", self.key, "--workers", "3")
+        for _ in range(6):
+            done = run("get", "--cacert", self.cert, server.url("/small.txt"))
+            self.check(done, 0)
+        server.program.send_signal(signal.SIGTERM)
+        server.program.communicate(timeout=SECONDS)
+        self.assertEqual(server.program.returncode, 0)
+        self.check(run("serve", "--workers", "0"), 2, "--workers")
+        self.check(run("serve", "--workers", "257"), 2, "--workers")
+
     def test_local(self):
         self.check(self.get("/small.txt", "-o", "/nonexistent/x"), 1, "/nonexistent/x")
         self.check(self.get("/big.bin", "-o", "/dev/full"), 1, "No space")
@@ -265,6 +282,12 @@ class ExitCodes(Case):
         done = self.get("/missing")
         self.check(done, 7, "404")
         self.assertIn("404", done.stdout)
+
+    def test_closed_port(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            taken.bind(("127.0.0.1", 0))
+            port = taken.getsockname()[1]
+        self.check(run("get", f"https://127.0.0.1:{port}/"), 5, "nothing listens at that port")
 
     def test_max_time(self):
         # 192.0.2.0/24 is for documentation: nobody answers (RFC 5737). A machine without a route says so at once.

@@ -383,6 +383,31 @@ static void test_violations(void **state)
   pair_init(&pair, 4);
 }
 
+/* Word that nobody listens ends a connection that has heard nothing yet, and no other. */
+static void test_unreachable(void **state)
+{
+  tern_addr other = {.family = 4, .ip = {192, 0, 2, 77}, .port = 1};
+  (void)state;
+  pair_start(&pair);
+  tern_endpoint_unreachable(pair.endpoint[PAIR_CLIENT], &other, pair.now);
+  assert_int_equal(pair.closed_count[PAIR_CLIENT], 0);
+  tern_endpoint_unreachable(pair.endpoint[PAIR_CLIENT], &pair.addr[PAIR_SERVER], pair.now);
+  assert_int_equal(pair.closed_count[PAIR_CLIENT], 1);
+  assert_int_equal(pair.error[PAIR_CLIENT].kind, TERN_ERROR_REFUSED);
+  pair_run_for(&pair, TERN_SECOND);
+}
+
+static void test_unreachable_too_late(void **state)
+{
+  (void)state;
+  pair_connect(&pair);
+  for (int i = 0; i < 2; i++)
+    tern_endpoint_unreachable(pair.endpoint[i], &pair.addr[1 - i], pair.now);
+  pair_run_for(&pair, TERN_SECOND);
+  assert_int_equal(pair.closed_count[PAIR_CLIENT], 0);
+  assert_int_equal(pair.closed_count[PAIR_SERVER], 0);
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -403,6 +428,8 @@ int main(void)
       CASE(test_shutdown_of_idle_conn),
       CASE(test_tls_failure),
       CASE(test_violations),
+      CASE(test_unreachable),
+      CASE(test_unreachable_too_late),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
