@@ -2,7 +2,7 @@
 /* An HTTP/3 server whose every answer is as many bytes as the path asks for, from memory:
  * GET /1073741824. So the figure is the stack's and not the file system's.
  *
- *   memory_server ADDRESS:PORT CERT KEY [WORKERS] */
+ *   memory_server ADDRESS:PORT CERT KEY */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,14 +47,13 @@ static void on_ready(tern_loop *loop, void *app)
 
 int main(int argc, char **argv)
 {
-  char why[256] = "usage: memory_server ADDRESS:PORT CERT KEY [WORKERS]";
+  char why[256] = "usage: memory_server ADDRESS:PORT CERT KEY";
   tern_easy_server server = {.on_request = on_request, .on_ready = on_ready};
 
-  if (argc == 4 || argc == 5) {
+  if (argc == 4) {
     server.listen = argv[1];
     server.cert_file = argv[2];
     server.key_file = argv[3];
-    server.workers = argc == 5 ? (uint32_t)strtoul(argv[4], NULL, 10) : 1;
     if (tern_easy_serve(&server, why, sizeof why) == TERN_OK)
       return 0;
   }
