@@ -19,7 +19,7 @@ list(FILTER support_sources EXCLUDE REGEX "/(test|fake)_[^/]*$") # fakes are inc
 add_library(tern_test_support STATIC ${support_sources} "${PROJECT_BINARY_DIR}/empty.c")
 target_include_directories(tern_test_support PUBLIC "${test}")
 target_include_directories(tern_test_support SYSTEM PUBLIC "${TERN_CMOCKA_INCLUDE}")
-target_link_libraries(tern_test_support PUBLIC tern_core "${TERN_CMOCKA_LIBRARY}" PRIVATE tern_flags)
+target_link_libraries(tern_test_support PUBLIC tern_core "${TERN_CMOCKA_LIBRARY}" m PRIVATE tern_flags)
 
 function(tern_register_test name)
   set_tests_properties(${name} PROPERTIES TIMEOUT ${TERN_TEST_TIMEOUT} SKIP_RETURN_CODE 77)

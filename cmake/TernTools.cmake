@@ -5,7 +5,7 @@ file(GLOB_RECURSE tern_tool_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/too
 if(tern_tool_sources)
   add_executable(tern ${tern_tool_sources})
   target_include_directories(tern PRIVATE "${PROJECT_SOURCE_DIR}/tools")
-  target_link_libraries(tern PRIVATE tern_core tern_flags)
+  target_link_libraries(tern PRIVATE tern_core tern_flags m)
   foreach(library IN ITEMS brotlienc brotlidec z)
     string(TOUPPER "${library}" name)
     find_library(TERN_LIB_${name} ${library})

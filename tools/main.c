@@ -15,6 +15,7 @@ static const struct {
     {"get", tern_get_main, "fetch or send files over HTTP/3"},
     {"serve", tern_serve_main, "serve a folder over HTTP/3"},
     {"perf", tern_perf_main, "measure QUIC and HTTP/3, ours or another's"},
+    {"sim", tern_sim_main, "run tern over a simulated network"},
 };
 
 #define COMMANDS (sizeof commands / sizeof commands[0])

@@ -17,6 +17,8 @@ const char *tern_sim_drop_name(enum tern_sim_drop drop)
     return "mtu";
   case TERN_SIM_DROP_OUTAGE:
     return "outage";
+  case TERN_SIM_DROP_POLICER:
+    return "policer";
   }
   return "unknown";
 }
@@ -46,10 +48,20 @@ static uint64_t transmit_ns(uint64_t bytes, uint64_t rate)
   return rate == 0 ? 0 : bytes * TERN_SECOND / rate;
 }
 
+uint64_t tern_sim_link_rate(const struct tern_sim_link *link, tern_time now)
+{
+  const struct tern_sim_rates *rates = link->config.rates;
+  return rates == NULL ? link->config.rate : tern_sim_rates_get(rates, now)->rate;
+}
+
 uint64_t tern_sim_link_queue_bytes(const struct tern_sim_link *link, tern_time now)
 {
+  if (link->queue != NULL)
+    return tern_sim_queue_bytes(link->queue);
   if (link->free_at <= now)
     return 0;
+  if (link->config.rates != NULL)
+    return tern_sim_rates_bytes(link->config.rates, now, link->free_at);
   uint64_t wait_ns = link->free_at - now;
   uint64_t rate = link->config.rate;
   return wait_ns / TERN_SECOND * rate +
@@ -60,14 +72,23 @@ static bool is_lost(struct tern_sim_link *link)
 {
   const struct tern_sim_link_config *config = &link->config;
   bool is_burst = link->lost_previous && config->burst_ppm != 0;
-  link->lost_previous = draw_chance(link, is_burst ? config->burst_ppm : config->loss_ppm);
+  uint32_t loss_ppm = is_burst ? config->burst_ppm : config->loss_ppm;
+  if (config->bad_enter_ppm != 0) {
+    if (draw_chance(link, link->is_bad ? config->bad_leave_ppm : config->bad_enter_ppm))
+      link->is_bad = !link->is_bad;
+    loss_ppm = link->is_bad ? config->bad_loss_ppm : loss_ppm;
+  }
+  link->lost_previous = draw_chance(link, loss_ppm);
   return link->lost_previous;
 }
 
-static enum tern_sim_drop pick_drop(struct tern_sim_link *link, size_t len, uint64_t queue_bytes)
+/* What drops a datagram before it reaches the queue. */
+static enum tern_sim_drop pass_gate(struct tern_sim_link *link, tern_time now, size_t len)
 {
   const struct tern_sim_link_config *config = &link->config;
   struct tern_sim_link_stats *stats = &link->stats;
+  stats->datagrams_in++;
+  stats->bytes_in += len;
   if (config->is_down) {
     stats->dropped_outage++;
     return TERN_SIM_DROP_OUTAGE;
@@ -76,13 +97,14 @@ static enum tern_sim_drop pick_drop(struct tern_sim_link *link, size_t len, uint
     stats->dropped_mtu++;
     return TERN_SIM_DROP_MTU;
   }
+  if (config->police_rate != 0 &&
+      !tern_sim_policer_pass(&link->policer, config->police_rate, config->police_bytes, now, len)) {
+    stats->dropped_policer++;
+    return TERN_SIM_DROP_POLICER;
+  }
   if (is_lost(link)) {
     stats->lost++;
     return TERN_SIM_DROP_LOSS;
-  }
-  if (config->queue_bytes != 0 && queue_bytes != 0 && queue_bytes + len > config->queue_bytes) {
-    stats->dropped_queue++;
-    return TERN_SIM_DROP_QUEUE;
   }
   return TERN_SIM_DROP_NONE;
 }
@@ -106,6 +128,8 @@ static tern_time pick_arrival(struct tern_sim_link *link)
 {
   const struct tern_sim_link_config *config = &link->config;
   tern_time at = link->free_at + config->delay_ns;
+  if (config->rates != NULL)
+    at += tern_sim_rates_get(config->rates, link->free_at)->delay_ns;
   if (config->jitter_ns != 0)
     at += tern_random_seeded_next(&link->random) % (config->jitter_ns + 1);
   if (draw_chance(link, config->reorder_ppm)) {
@@ -128,23 +152,18 @@ static void pick_damage(struct tern_sim_link *link, size_t len, struct tern_sim_
   fate->corrupt_mask = (uint8_t)(1 + draw_below(link, 255));
 }
 
-void tern_sim_link_send(struct tern_sim_link *link, tern_time now, size_t len, uint8_t ecn,
-                        struct tern_sim_fate *fate)
+/* From the transmitter on: it begins at `now` or when it has sent what came before. */
+static void transmit(struct tern_sim_link *link, tern_time now, size_t len,
+                     struct tern_sim_fate *fate)
 {
   struct tern_sim_link_stats *stats = &link->stats;
-  uint64_t queue_bytes = tern_sim_link_queue_bytes(link, now);
-  memset(fate, 0, sizeof(*fate));
-  stats->datagrams_in++;
-  stats->bytes_in += len;
-  fate->drop = pick_drop(link, len, queue_bytes);
-  if (fate->drop != TERN_SIM_DROP_NONE)
-    return;
-  if (queue_bytes + len > stats->queue_peak_bytes)
-    stats->queue_peak_bytes = queue_bytes + len;
-  fate->ecn = pick_ecn(link, ecn, queue_bytes);
+  const struct tern_sim_rates *rates = link->config.rates;
   if (link->free_at < now)
     link->free_at = now;
-  link->free_at += transmit_ns(len, link->config.rate);
+  if (rates != NULL)
+    link->free_at = tern_sim_rates_finish(rates, link->free_at, len);
+  else
+    link->free_at += transmit_ns(len, link->config.rate);
   fate->copies = 1;
   fate->arrive_at[0] = pick_arrival(link);
   if (draw_chance(link, link->config.duplicate_ppm)) {
@@ -155,4 +174,71 @@ void tern_sim_link_send(struct tern_sim_link *link, tern_time now, size_t len, u
   pick_damage(link, len, fate);
   stats->datagrams_out += fate->copies;
   stats->bytes_out += fate->copies * len;
+}
+
+static void note_queue(struct tern_sim_link *link, uint64_t queue_bytes)
+{
+  if (queue_bytes > link->stats.queue_peak_bytes)
+    link->stats.queue_peak_bytes = queue_bytes;
+}
+
+void tern_sim_link_send(struct tern_sim_link *link, tern_time now, size_t len, uint8_t ecn,
+                        struct tern_sim_fate *fate)
+{
+  const struct tern_sim_link_config *config = &link->config;
+  uint64_t queue_bytes = tern_sim_link_queue_bytes(link, now);
+  memset(fate, 0, sizeof(*fate));
+  fate->drop = pass_gate(link, now, len);
+  if (fate->drop != TERN_SIM_DROP_NONE)
+    return;
+  if (config->queue_bytes != 0 && queue_bytes != 0 && queue_bytes + len > config->queue_bytes) {
+    link->stats.dropped_queue++;
+    fate->drop = TERN_SIM_DROP_QUEUE;
+    return;
+  }
+  note_queue(link, queue_bytes + len);
+  fate->ecn = pick_ecn(link, ecn, queue_bytes);
+  transmit(link, now, len, fate);
+}
+
+/* ---- with a queue ------------------------------------------------------------------------ */
+
+enum tern_sim_drop tern_sim_link_offer(struct tern_sim_link *link, struct tern_sim_packet *packet,
+                                       tern_time now)
+{
+  enum tern_sim_drop drop = pass_gate(link, now, packet->len);
+  if (drop != TERN_SIM_DROP_NONE)
+    return drop;
+  tern_sim_queue_add(link->queue, packet, now);
+  note_queue(link, tern_sim_queue_bytes(link->queue));
+  return TERN_SIM_DROP_NONE;
+}
+
+struct tern_sim_packet *tern_sim_link_take(struct tern_sim_link *link, tern_time now,
+                                           struct tern_sim_fate *fate)
+{
+  memset(fate, 0, sizeof(*fate));
+  if (link->free_at > now)
+    return NULL;
+  struct tern_sim_packet *packet = tern_sim_queue_next(link->queue, now);
+  if (packet == NULL)
+    return NULL;
+  uint64_t marked = tern_sim_queue_marked(link->queue);
+  link->stats.marked_ce += marked - link->marked_before;
+  link->marked_before = marked;
+  fate->ecn = pick_ecn(link, packet->ecn, 0);
+  transmit(link, now, packet->len, fate);
+  return packet;
+}
+
+struct tern_sim_packet *tern_sim_link_take_dropped(struct tern_sim_link *link)
+{
+  struct tern_sim_packet *packet = tern_sim_queue_take_dropped(link->queue);
+  link->stats.dropped_queue += packet != NULL;
+  return packet;
+}
+
+tern_time tern_sim_link_ready_at(const struct tern_sim_link *link)
+{
+  return tern_sim_queue_bytes(link->queue) == 0 ? TERN_TIME_NEVER : link->free_at;
 }

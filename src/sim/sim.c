@@ -37,6 +37,32 @@ static void free_node(struct tern_sim *sim, struct tern_sim_node *node)
   tern_alloc_give(&sim->alloc, node, sizeof(*node));
 }
 
+/* What still waits in a link's queue is not on the agenda. */
+static void free_queue(struct tern_sim *sim, struct tern_sim_queue *queue)
+{
+  struct tern_sim_packet *packet;
+  do {
+    packet = tern_sim_queue_next(queue, sim->now);
+    if (packet != NULL)
+      tern_sim_give_event(sim, TERN_CONTAINER_OF(packet, struct tern_sim_event, packet));
+    struct tern_sim_packet *dropped;
+    while ((dropped = tern_sim_queue_take_dropped(queue)) != NULL)
+      tern_sim_give_event(sim, TERN_CONTAINER_OF(dropped, struct tern_sim_event, packet));
+  } while (packet != NULL);
+  tern_sim_queue_deinit(queue);
+}
+
+static void free_links(struct tern_sim *sim)
+{
+  struct tern_sim_link_slot *slot;
+  while ((slot = sim->links) != NULL) {
+    sim->links = slot->next;
+    if (slot->link.queue != NULL)
+      free_queue(sim, &slot->queue);
+    tern_alloc_give(&sim->alloc, slot, sizeof(*slot));
+  }
+}
+
 static void free_events(struct tern_sim *sim)
 {
   struct tern_sim_event *event;
@@ -55,12 +81,8 @@ void tern_sim_free(struct tern_sim *sim)
   for (size_t i = 0; i < sim->nodes_count; i++)
     free_node(sim, sim->nodes[i]);
   tern_alloc_give(&sim->alloc, sim->nodes, sim->nodes_capacity * sizeof(*sim->nodes));
+  free_links(sim);
   free_events(sim);
-  struct tern_sim_link_slot *slot;
-  while ((slot = sim->links) != NULL) {
-    sim->links = slot->next;
-    tern_alloc_give(&sim->alloc, slot, sizeof(*slot));
-  }
   tern_agenda_deinit(&sim->agenda);
   tern_heap_deinit(&sim->timers);
   tern_alloc_deinit(&sim->alloc);
@@ -183,7 +205,7 @@ struct tern_sim_node_stats tern_sim_node_get_stats(const struct tern_sim_node *n
 struct tern_sim_link *tern_sim_add_link(struct tern_sim *sim,
                                         const struct tern_sim_link_config *config)
 {
-  struct tern_sim_link_slot *slot = tern_alloc_take(&sim->alloc, sizeof(*slot));
+  struct tern_sim_link_slot *slot = tern_alloc_take_zero(&sim->alloc, sizeof(*slot));
   if (slot == NULL)
     return NULL;
   slot->next = sim->links;
@@ -192,24 +214,65 @@ struct tern_sim_link *tern_sim_add_link(struct tern_sim *sim,
   return &slot->link;
 }
 
-tern_status tern_sim_route(struct tern_sim *sim, struct tern_sim_node *from,
-                           struct tern_sim_node *to, struct tern_sim_link *link)
+static struct tern_sim_hop *find_hop(const struct tern_sim_node *from,
+                                     const struct tern_sim_node *to)
 {
   for (size_t i = 0; i < from->hops_count; i++) {
-    if (from->hops[i].to == to) {
-      from->hops[i].link = link;
-      return TERN_OK;
-    }
+    if (from->hops[i].to == to)
+      return &from->hops[i];
   }
+  return NULL;
+}
+
+static struct tern_sim_hop *add_hop(struct tern_sim *sim, struct tern_sim_node *from,
+                                    struct tern_sim_node *to)
+{
   if (from->hops_count == from->hops_capacity) {
     void *grown = grow_array(sim, from->hops, &from->hops_capacity, sizeof(*from->hops));
     if (grown == NULL)
-      return TERN_NOMEM;
+      return NULL;
     from->hops = grown;
   }
-  struct tern_sim_hop hop = {to, link, 0};
-  from->hops[from->hops_count++] = hop;
+  struct tern_sim_hop *hop = &from->hops[from->hops_count++];
+  memset(hop, 0, sizeof(*hop));
+  hop->to = to;
+  return hop;
+}
+
+tern_status tern_sim_link_manage(struct tern_sim *sim, struct tern_sim_link *link,
+                                 enum tern_sim_aqm aqm)
+{
+  struct tern_sim_link_slot *slot = TERN_CONTAINER_OF(link, struct tern_sim_link_slot, link);
+  TERN_ASSERT(link->queue == NULL);
+  if (aqm == TERN_SIM_AQM_NONE)
+    return TERN_OK;
+  tern_status status =
+      tern_sim_queue_init(&slot->queue, aqm, link->config.queue_bytes, &sim->alloc);
+  if (status == TERN_OK)
+    link->queue = &slot->queue;
+  return status;
+}
+
+tern_status tern_sim_route_path(struct tern_sim *sim, struct tern_sim_node *from,
+                                struct tern_sim_node *to, struct tern_sim_link *const *links,
+                                size_t count)
+{
+  if (count == 0 || count > TERN_SIM_PATH_MAX)
+    return TERN_INVALID;
+  struct tern_sim_hop *hop = find_hop(from, to);
+  if (hop == NULL)
+    hop = add_hop(sim, from, to);
+  if (hop == NULL)
+    return TERN_NOMEM;
+  memcpy(hop->path, links, count * sizeof(*links));
+  hop->path_count = count;
   return TERN_OK;
+}
+
+tern_status tern_sim_route(struct tern_sim *sim, struct tern_sim_node *from,
+                           struct tern_sim_node *to, struct tern_sim_link *link)
+{
+  return tern_sim_route_path(sim, from, to, &link, 1);
 }
 
 tern_status tern_sim_connect(struct tern_sim *sim, struct tern_sim_node *a, struct tern_sim_node *b,
@@ -226,11 +289,8 @@ tern_status tern_sim_connect(struct tern_sim *sim, struct tern_sim_node *a, stru
 struct tern_sim_link *tern_sim_find_link(const struct tern_sim_node *from,
                                          const struct tern_sim_node *to)
 {
-  for (size_t i = 0; i < from->hops_count; i++) {
-    if (from->hops[i].to == to)
-      return from->hops[i].link;
-  }
-  return NULL;
+  const struct tern_sim_hop *hop = find_hop(from, to);
+  return hop == NULL ? NULL : hop->path[0];
 }
 
 /* ---- hooks ------------------------------------------------------------------------------- */
@@ -393,7 +453,14 @@ static void take_events(struct tern_sim *sim)
       touch_all(sim);
       continue;
     }
-    if (event->link != NULL) {
+    if (event->serves != NULL) {
+      struct tern_sim_link *link = event->serves;
+      TERN_CONTAINER_OF(link, struct tern_sim_link_slot, link)->is_served = false;
+      tern_sim_give_event(sim, event);
+      tern_sim_serve(sim, link);
+      continue;
+    }
+    if (event->path_count != 0) {
       tern_sim_depart(sim, event);
       continue;
     }

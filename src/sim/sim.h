@@ -25,6 +25,8 @@ struct tern_sim_node;
 /* When a simulation begins: not 0, which some interfaces read as "unset". */
 #define TERN_SIM_START TERN_SECOND
 #define TERN_SIM_NODES_MAX 4096
+/* Links in a row from one node to another. */
+#define TERN_SIM_PATH_MAX 4
 /* Addresses of one node. */
 #define TERN_SIM_ADDRS_MAX 8
 /* Datagrams per call of receive. */
@@ -100,14 +102,23 @@ void tern_sim_node_set_socket(struct tern_sim_node *node, tern_sim_socket *hook,
  * makes it their common bottleneck. Change `link->config` at any time. */
 struct tern_sim_link *tern_sim_add_link(struct tern_sim *sim,
                                         const struct tern_sim_link_config *config);
+/* Puts a queue with active management before a link of this simulation, with config.queue_bytes as its
+ * bound. Once, before the link is used. */
+TERN_MUST_CHECK tern_status tern_sim_link_manage(struct tern_sim *sim, struct tern_sim_link *link,
+                                                 enum tern_sim_aqm aqm);
 /* What `from` sends to `to` takes this link. Replaces an earlier one. */
 TERN_MUST_CHECK tern_status tern_sim_route(struct tern_sim *sim, struct tern_sim_node *from,
                                            struct tern_sim_node *to, struct tern_sim_link *link);
+/* The same over several links in a row, with routers between them that only pass on: 1 to
+ * TERN_SIM_PATH_MAX; TERN_INVALID otherwise. */
+TERN_MUST_CHECK tern_status tern_sim_route_path(struct tern_sim *sim, struct tern_sim_node *from,
+                                                struct tern_sim_node *to,
+                                                struct tern_sim_link *const *links, size_t count);
 /* Two links of one configuration between `a` and `b`. */
 TERN_MUST_CHECK tern_status tern_sim_connect(struct tern_sim *sim, struct tern_sim_node *a,
                                              struct tern_sim_node *b,
                                              const struct tern_sim_link_config *config);
-/* The link that is used, or NULL. */
+/* The first link that is used, or NULL. */
 struct tern_sim_link *tern_sim_find_link(const struct tern_sim_node *from,
                                          const struct tern_sim_node *to);
 

@@ -17,7 +17,10 @@ struct tern_sim_event {
   struct tern_sim_event *next_free;
   tern_sim_call *call; /* not NULL = a call */
   void *call_arg;
-  struct tern_sim_link *link; /* not NULL = the datagram is still to enter it */
+  struct tern_sim_link *path[TERN_SIM_PATH_MAX]; /* links that the datagram is still to enter */
+  size_t path_count;
+  struct tern_sim_link *serves;  /* not NULL = this link's transmitter is free */
+  struct tern_sim_packet packet; /* while it waits in a link's queue */
   struct tern_sim_node *to;
   size_t to_addr;         /* which of the node's addresses */
   tern_addr target;       /* that one as it was when the datagram was sent */
@@ -31,10 +34,11 @@ struct tern_sim_addr {
   tern_addr outer; /* what the world sees */
 };
 
-/* The link towards one other node. */
+/* The links towards one other node. */
 struct tern_sim_hop {
   struct tern_sim_node *to;
-  struct tern_sim_link *link;
+  struct tern_sim_link *path[TERN_SIM_PATH_MAX];
+  size_t path_count;
   uint64_t sent;
 };
 
@@ -68,6 +72,8 @@ struct tern_sim_node {
 struct tern_sim_link_slot {
   struct tern_sim_link_slot *next;
   struct tern_sim_link link;
+  struct tern_sim_queue queue; /* if link.queue */
+  bool is_served;              /* an event for its transmitter is on the agenda */
 };
 
 struct tern_sim {
@@ -103,6 +109,8 @@ void tern_sim_transmit(struct tern_sim *sim, struct tern_sim_node *node, const t
 size_t tern_sim_run_count(const tern_run *run);
 /* Lets a datagram whose time to leave has come enter its link. Owns `event`. */
 void tern_sim_depart(struct tern_sim *sim, struct tern_sim_event *event);
+/* The transmitter of a link with a queue takes what it can, and is due again when it is free. */
+void tern_sim_serve(struct tern_sim *sim, struct tern_sim_link *link);
 /* Hands the inbox over. */
 void tern_sim_deliver(struct tern_sim *sim, struct tern_sim_node *node);
 /* The node is to have a turn in this instant. */

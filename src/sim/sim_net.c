@@ -22,7 +22,9 @@ struct tern_sim_event *tern_sim_take_event(struct tern_sim *sim, size_t len)
   }
   event->next_free = NULL;
   event->call = NULL;
-  event->link = NULL;
+  event->serves = NULL;
+  memset(&event->packet, 0, sizeof(event->packet));
+  event->path_count = 0;
   event->to = NULL;
   memset(&event->datagram, 0, sizeof(event->datagram));
   event->datagram.data = event->bytes;
@@ -144,31 +146,102 @@ static struct tern_sim_event *copy_event(struct tern_sim *sim, const struct tern
   copy->to = event->to;
   copy->to_addr = event->to_addr;
   copy->target = event->target;
+  memcpy(copy->path, event->path, sizeof(copy->path));
+  copy->path_count = event->path_count;
   copy->datagram = event->datagram;
   copy->datagram.data = data;
   memcpy(data, event->datagram.data, event->datagram.len);
   return copy;
 }
 
+static struct tern_sim_link *take_link(struct tern_sim_event *event)
+{
+  struct tern_sim_link *link = event->path[0];
+  event->path_count--;
+  memmove(event->path, event->path + 1, event->path_count * sizeof(event->path[0]));
+  return link;
+}
+
+/* What comes after a link: the next one, or the node. */
+static void pass_on(struct tern_sim *sim, struct tern_sim_event *event,
+                    const struct tern_sim_fate *fate)
+{
+  tern_datagram *datagram = &event->datagram;
+  datagram->ecn = fate->ecn;
+  trace(sim, "sent", datagram);
+  struct tern_sim_event *copy = fate->copies > 1 ? copy_event(sim, event) : NULL;
+  if (fate->is_corrupt)
+    datagram->data[fate->corrupt_at] ^= fate->corrupt_mask;
+  put_on_way(sim, event, fate->arrive_at[0]);
+  if (copy != NULL)
+    put_on_way(sim, copy, fate->arrive_at[1]);
+}
+
+static void drop(struct tern_sim *sim, struct tern_sim_event *event, enum tern_sim_drop why)
+{
+  trace(sim, tern_sim_drop_name(why), &event->datagram);
+  tern_sim_give_event(sim, event);
+}
+
+static void free_dropped(struct tern_sim *sim, struct tern_sim_link *link)
+{
+  struct tern_sim_packet *packet;
+  while ((packet = tern_sim_link_take_dropped(link)) != NULL)
+    drop(sim, TERN_CONTAINER_OF(packet, struct tern_sim_event, packet), TERN_SIM_DROP_QUEUE);
+}
+
+static uint32_t hash_flow(const tern_datagram *datagram)
+{
+  uint32_t hash = (uint32_t)datagram->remote.port * 0x9e3779b1u + datagram->local.port;
+  for (size_t i = 0; i < sizeof(datagram->remote.ip); i++)
+    hash = (hash ^ datagram->remote.ip[i] ^ (uint32_t)datagram->local.ip[i] << 8) * 0x01000193u;
+  return hash ^ hash >> 15;
+}
+
+void tern_sim_serve(struct tern_sim *sim, struct tern_sim_link *link)
+{
+  struct tern_sim_link_slot *slot = TERN_CONTAINER_OF(link, struct tern_sim_link_slot, link);
+  struct tern_sim_packet *packet;
+  struct tern_sim_fate fate;
+  while ((packet = tern_sim_link_take(link, sim->now, &fate)) != NULL)
+    pass_on(sim, TERN_CONTAINER_OF(packet, struct tern_sim_event, packet), &fate);
+  free_dropped(sim, link);
+  tern_time at = tern_sim_link_ready_at(link);
+  if (at == TERN_TIME_NEVER || slot->is_served)
+    return;
+  struct tern_sim_event *event = tern_sim_take_event(sim, 0);
+  if (event == NULL)
+    return;
+  event->serves = link;
+  slot->is_served = true;
+  put_on_way(sim, event, at);
+}
+
+static void wait_in_queue(struct tern_sim *sim, struct tern_sim_link *link,
+                          struct tern_sim_event *event)
+{
+  event->packet.len = event->datagram.len;
+  event->packet.ecn = event->datagram.ecn;
+  event->packet.flow = hash_flow(&event->datagram);
+  enum tern_sim_drop why = tern_sim_link_offer(link, &event->packet, sim->now);
+  if (why != TERN_SIM_DROP_NONE)
+    drop(sim, event, why);
+  tern_sim_serve(sim, link);
+}
+
 void tern_sim_depart(struct tern_sim *sim, struct tern_sim_event *event)
 {
   struct tern_sim_fate fate;
-  tern_datagram *datagram = &event->datagram;
-  tern_sim_link_send(event->link, sim->now, datagram->len, datagram->ecn, &fate);
-  event->link = NULL;
-  if (fate.copies == 0) {
-    trace(sim, tern_sim_drop_name(fate.drop), datagram);
-    tern_sim_give_event(sim, event);
+  struct tern_sim_link *link = take_link(event);
+  if (link->queue != NULL) {
+    wait_in_queue(sim, link, event);
     return;
   }
-  datagram->ecn = fate.ecn;
-  trace(sim, "sent", datagram);
-  struct tern_sim_event *copy = fate.copies > 1 ? copy_event(sim, event) : NULL;
-  if (fate.is_corrupt)
-    datagram->data[fate.corrupt_at] ^= fate.corrupt_mask;
-  put_on_way(sim, event, fate.arrive_at[0]);
-  if (copy != NULL)
-    put_on_way(sim, copy, fate.arrive_at[1]);
+  tern_sim_link_send(link, sim->now, event->datagram.len, event->datagram.ecn, &fate);
+  if (fate.copies == 0)
+    drop(sim, event, fate.drop);
+  else
+    pass_on(sim, event, &fate);
 }
 
 /* False if the filter took it. */
@@ -223,7 +296,8 @@ static void transmit_one(struct tern_sim *sim, const struct way *way, const tern
     tern_sim_give_event(sim, event);
     return;
   }
-  event->link = way->hop->link;
+  memcpy(event->path, way->hop->path, sizeof(event->path));
+  event->path_count = way->hop->path_count;
   if (delay_ns + way->wait_ns == 0)
     tern_sim_depart(sim, event);
   else
@@ -247,7 +321,7 @@ void tern_sim_transmit(struct tern_sim *sim, struct tern_sim_node *node, const t
     size_t len = left < segment ? left : segment;
     node->stats.datagrams_sent++;
     node->stats.bytes_sent += len;
-    if (way.hop == NULL || way.hop->link == NULL)
+    if (way.hop == NULL || way.hop->path[0] == NULL)
       node->stats.unroutable++;
     else
       transmit_one(sim, &way, run, tern_slice_of(at, len));
