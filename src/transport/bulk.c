@@ -209,7 +209,7 @@ static void account(const struct tern_bulk *bulk, const struct plan *plan)
 
   tern_stream_on_sent(plan->stream, &body->flow_send, &plan->range, false, &sent.record);
   sent.record.len = plan->payload_bytes;
-  plan->stream->records += (uint32_t)plan->packets;
+  tern_stream_set_hold(plan->stream, (uint32_t)plan->packets);
   tern_packer_count_run(conn, &sent);
   conn->stats.stream_bytes_sent += plan->range.len;
   tern_scheduler_on_served(&body->scheduler, plan->stream, plan->range.len);

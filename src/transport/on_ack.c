@@ -130,7 +130,7 @@ static void tell_producers(tern_conn *conn, struct tern_pn_space *space,
     struct tern_stream *stream = tern_record_has_stream(record) ? find_stream(conn, record) : NULL;
     if (stream == NULL)
       continue;
-    tern_stream_set_unhold(stream);
+    tern_stream_set_unhold(stream, 1);
     (void)tern_stream_set_try_free(&conn->body->streams, stream);
   }
 }
@@ -141,6 +141,57 @@ void tern_conn_abandon_packet(tern_conn *conn, struct tern_pn_space *space,
   tern_inflight_on_resolved(&conn->path.routes[packet->route]->in_flight, packet);
   tell_producers(conn, space, packet, false);
   tern_sent_resolve(&space->sent, packet, TERN_SENT_FREE);
+}
+
+/* ---- stream data in a row ------------------------------------------------------------------- */
+
+/* Packets of a bulk are acknowledged together, and what they carried adjoins: their records are told as
+ * one. */
+struct merged_records {
+  struct tern_frame_record record;
+  uint32_t packets;
+};
+
+static void tell_merged(tern_conn *conn, struct merged_records *merged)
+{
+  if (merged->packets == 0)
+    return;
+  on_stream_record(conn, &merged->record, true);
+  struct tern_stream *stream = find_stream(conn, &merged->record);
+  if (stream != NULL) {
+    tern_stream_set_unhold(stream, merged->packets);
+    (void)tern_stream_set_try_free(&conn->body->streams, stream);
+  }
+  merged->packets = 0;
+}
+
+static bool is_next_of(const struct merged_records *merged, const struct tern_frame_record *record)
+{
+  const struct tern_frame_record *before = &merged->record;
+
+  return merged->packets != 0 && record->slot == before->slot &&
+         record->generation == before->generation && before->flags == 0 &&
+         record->offset == before->offset + before->len;
+}
+
+/* The packet was acknowledged: its producers are told, now or with the packets after it. */
+static void tell_acked(tern_conn *conn, struct tern_pn_space *space,
+                       struct tern_sent_packet *packet, struct merged_records *merged)
+{
+  const struct tern_frame_record *record = &packet->first;
+
+  if (packet->record_count != 1 || record->kind != TERN_RECORD_STREAM) {
+    tell_producers(conn, space, packet, true);
+    return;
+  }
+  if (is_next_of(merged, record)) {
+    merged->record.len += record->len;
+    merged->record.flags = record->flags;
+    merged->packets++;
+    return;
+  }
+  tell_merged(conn, merged);
+  *merged = (struct merged_records){.record = *record, .packets = 1};
 }
 
 /* ---- acknowledged --------------------------------------------------------------------------- */
@@ -208,6 +259,7 @@ static void walk_range(tern_conn *conn, struct tern_pn_space *space, struct tern
                        struct frame_facts *facts)
 {
   struct tern_sent_cursor cursor = tern_sent_range_begin(&space->sent, range);
+  struct merged_records merged = {.packets = 0};
   struct tern_sent_packet *packet;
 
   while ((packet = tern_sent_range_next(&space->sent, &cursor)) != NULL) {
@@ -226,9 +278,10 @@ static void walk_range(tern_conn *conn, struct tern_pn_space *space, struct tern
       facts->largest_route = packet->route;
     }
     on_packet_acked(conn, space, packet, cursor.number);
-    tell_producers(conn, space, packet, true);
+    tell_acked(conn, space, packet, &merged);
     tern_sent_resolve(&space->sent, packet, TERN_SENT_ACKED);
   }
+  tell_merged(conn, &merged);
 }
 
 static bool check_ranges(tern_conn *conn, struct tern_pn_space *space,

@@ -119,7 +119,8 @@ void tern_packer_note(struct tern_packer *packer, enum tern_frame_kind kind,
   *kept = *record;
   if (tern_record_has_stream(record))
     tern_stream_set_hold(
-        tern_stream_set_find_slot(&packer->conn->body->streams, record->slot, record->generation));
+        tern_stream_set_find_slot(&packer->conn->body->streams, record->slot, record->generation),
+        1);
 }
 
 /* ---- close --------------------------------------------------------------------------------- */

@@ -226,10 +226,10 @@ static void on_peer_stream_freed(struct tern_stream_set *set, uint64_t id)
     tern_sync_newest_want(&side->update);
 }
 
-void tern_stream_set_unhold(struct tern_stream *stream)
+void tern_stream_set_unhold(struct tern_stream *stream, uint32_t records)
 {
-  TERN_ASSERT(stream->records != 0);
-  stream->records--;
+  TERN_ASSERT(stream->records >= records);
+  stream->records -= records;
 }
 
 bool tern_stream_set_try_free(struct tern_stream_set *set, struct tern_stream *stream)

@@ -143,11 +143,11 @@ static inline uint64_t tern_stream_set_id(const struct tern_stream_set *set,
 void tern_stream_set_trim(struct tern_stream_set *set);
 
 /* A record that names the stream was committed; resolved. */
-static inline void tern_stream_set_hold(struct tern_stream *stream)
+static inline void tern_stream_set_hold(struct tern_stream *stream, uint32_t records)
 {
-  stream->records++;
+  stream->records += records;
 }
-void tern_stream_set_unhold(struct tern_stream *stream);
+void tern_stream_set_unhold(struct tern_stream *stream, uint32_t records);
 /* Frees the stream if is_over and no record names it; the caller has taken it out of its lists and of
  * the scheduler. True if freed. Call after setting is_over and after unhold. */
 bool tern_stream_set_try_free(struct tern_stream_set *set, struct tern_stream *stream);

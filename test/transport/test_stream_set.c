@@ -172,11 +172,11 @@ static void test_limit_grows(void **state)
     end_stream(fixture, streams[i]);
   assert_false(tern_stream_set_wants(&fixture->set));
   /* A record still names it: no credit yet. */
-  tern_stream_set_hold(streams[4]);
+  tern_stream_set_hold(streams[4], 1);
   streams[4]->is_over = true;
   assert_false(tern_stream_set_try_free(&fixture->set, streams[4]));
   assert_false(tern_stream_set_wants(&fixture->set));
-  tern_stream_set_unhold(streams[4]);
+  tern_stream_set_unhold(streams[4], 1);
   assert_true(tern_stream_set_try_free(&fixture->set, streams[4]));
   struct tern_frame frame = write_frame(fixture, &record);
   assert_int_equal(frame.kind, TERN_FRAME_MAX_STREAMS);
