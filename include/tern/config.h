@@ -237,9 +237,9 @@ typedef struct tern_config {
   uint64_t idle_timeout_ms;     /* default 30,000; 0 = none, to 600,000 */
   uint64_t stream_window_bytes; /* first window of a stream; default 256 KiB; 1 KiB to 64 MiB */
   uint64_t
-      stream_window_max_bytes; /* windows tune themselves up to this; default 16 MiB; to 1 GiB */
+      stream_window_max_bytes; /* windows tune themselves up to this; default 32 MiB; to 1 GiB */
   uint64_t conn_window_bytes;  /* first window of a connection; default 512 KiB; 1 KiB to 64 MiB */
-  uint64_t conn_window_max_bytes; /* default 24 MiB; to 1 GiB */
+  uint64_t conn_window_max_bytes; /* default 48 MiB; to 1 GiB */
   uint64_t streams_bidi_max; /* peer's concurrent bidirectional streams; default 100; 0 to 2^16 */
   uint64_t streams_uni_max;  /* default 100; 0 to 2^16 */
   uint64_t ack_delay_max_ms; /* default 25; 1 to 250 (RFC 9000 18.2 allows 2^14 - 1) */
@@ -250,6 +250,7 @@ typedef struct tern_config {
   uint64_t keep_alive_ms;        /* PING after this silence; default 0 = never; to 600,000 */
   uint64_t initial_rtt_ms;       /* default 333 (RFC 9002 6.2.2); 1 to 5,000 */
   uint64_t send_buffer_bytes; /* copied, unacknowledged bytes per stream; default 1 MiB; 4 KiB up */
+  uint64_t pacing_rate_max;   /* bytes per second and connection; default 0 = no cap */
   uint32_t conns_max;         /* default 1,000,000; 1 up */
   uint16_t mtu_initial_bytes; /* UDP payload; default 1,200; 1,200 to mtu_max_bytes */
   uint16_t mtu_max_bytes;     /* probed up to this; default 1,452; 1,200 to 65,527 */

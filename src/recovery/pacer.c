@@ -93,10 +93,23 @@ tern_time tern_pacer_next(struct tern_pacer *pacer, tern_time now, uint64_t rate
   return pacer->refilled_at + wait_ns;
 }
 
-uint64_t tern_pacer_burst_bytes(uint64_t rate, uint64_t datagram_bytes)
+/* What a burst may cost in queue is a matter of time: on a short path even a full run is gone within few
+ * round trips, on a long one it would stand in somebody's way. */
+static uint64_t get_near_bytes(uint64_t datagram_bytes, uint64_t min_rtt_ns)
 {
-  uint64_t bytes = cut_rate(rate) / (TERN_SECOND / TERN_PACER_BURST_NS);
-  uint64_t low = TERN_PACER_BURST_MIN * datagram_bytes;
+  uint64_t halvings = min_rtt_ns / TERN_PACER_NEAR_NS;
+
+  return halvings < 16 ? TERN_PACER_BURST_MAX * datagram_bytes >> halvings : 0;
+}
+
+uint64_t tern_pacer_burst_bytes(uint64_t rate, uint64_t window_bytes, uint64_t datagram_bytes,
+                                uint64_t min_rtt_ns)
+{
+  uint64_t bytes = cut_rate(rate) / (TERN_SECOND / TERN_PACER_BURST_NS) +
+                   get_near_bytes(datagram_bytes, min_rtt_ns);
+  uint64_t low = window_bytes < TERN_PACER_SMALL_WINDOW * datagram_bytes
+                     ? datagram_bytes
+                     : TERN_PACER_BURST_MIN * datagram_bytes;
   uint64_t high = TERN_PACER_BURST_MAX * datagram_bytes;
 
   if (bytes < low)

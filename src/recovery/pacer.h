@@ -19,7 +19,11 @@
 
 #define TERN_PACER_LATE_MAX_NS (1 * TERN_MS)
 #define TERN_PACER_BURST_NS TERN_MS /* a burst is what the rate gives in this time, but */
-#define TERN_PACER_BURST_MIN 2      /* at least so many datagrams */
+#define TERN_PACER_BURST_MIN 2      /* at least so many datagrams, but */
+/* one where the window has less than so many: the queue may be too short for two at 1 Mbit/s, say */
+#define TERN_PACER_SMALL_WINDOW 8
+#define TERN_PACER_NEAR_NS                                                                         \
+  (TERN_MS / 2)                     /* what short paths may have on top halves with each of these */
 #define TERN_PACER_BURST_MAX 64     /* and at most so many: a GSO run of the kernel */
 #define TERN_PACER_BURST_INITIAL 10 /* [rfc9002-7.7] the initial window may leave at once */
 /* Bytes per second; higher rates are cut to it. 128 Gbit/s: rate * 1 s in ns fits 64 bits. */
@@ -49,8 +53,10 @@ void tern_pacer_on_sent(struct tern_pacer *pacer, tern_time now, uint64_t bytes)
  * so that a wake-up fills a GSO run. */
 tern_time tern_pacer_next(struct tern_pacer *pacer, tern_time now, uint64_t rate, uint64_t bytes);
 
-/* burst_max_bytes for a rate: about 1 ms of it, 2 to 64 datagrams. */
-uint64_t tern_pacer_burst_bytes(uint64_t rate, uint64_t datagram_bytes);
+/* burst_max_bytes: 1 ms of the rate, and a run of 64 datagrams halved for each half millisecond of
+ * `min_rtt_ns`; 2 to 64 datagrams, or 1 in a small window. 100 us: 64; 2 ms: 4 and what the rate gives. */
+uint64_t tern_pacer_burst_bytes(uint64_t rate, uint64_t window_bytes, uint64_t datagram_bytes,
+                                uint64_t min_rtt_ns);
 
 /* [rfc9002-7.7] the rate when the controller gives none: N * window / smoothed_rtt bytes per
  * second, N = 2 in slow start, else 1.25. 0 (unpaced) if `smoothed_ns` is 0. */

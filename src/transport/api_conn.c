@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The connection's public face: getters, datagrams, statistics. Closing is in close.c. */
 #include "base/conn_alloc.h"
+#include "base/random.h"
 #include "transport/conn.h"
 #include "wire/frame_write.h"
 #include "wire/header.h"
@@ -129,6 +130,32 @@ tern_status tern_conn_send_datagram(tern_conn *conn, tern_slice data)
   tern_status status = tern_dgram_push(&conn->body->dgram, data);
   tern_conn_make_due(conn);
   return status;
+}
+
+/* ---- congestion -------------------------------------------------------------------------------- */
+
+tern_status tern_conn_set_cc(tern_conn *conn, const tern_cc_ops *cc)
+{
+  tern_endpoint *endpoint = conn->endpoint;
+
+  if (endpoint->is_in_hook)
+    return TERN_REENTRY;
+  if (cc == NULL || cc->version != TERN_CC_VERSION)
+    return TERN_INVALID;
+  conn->cc = cc;
+  for (uint8_t i = 0; i < conn->path.routes_count; i++) {
+    struct tern_route *route = conn->path.routes[i];
+    tern_cc_start start = {.now = endpoint->now,
+                           .datagram_bytes = route->pmtud.plpmtu_bytes,
+                           .seed = tern_random_u64(&endpoint->config.random)};
+    tern_route_set_cc(route, cc, &start);
+  }
+  return TERN_OK;
+}
+
+void tern_conn_set_pacing_rate_max(tern_conn *conn, uint64_t rate)
+{
+  conn->pacing_rate_max = rate;
 }
 
 /* ---- statistics -------------------------------------------------------------------------------- */

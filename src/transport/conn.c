@@ -174,7 +174,7 @@ static tern_status add_route(tern_conn *conn, const struct tern_conn_args *args)
                                        .mtu_initial_bytes = config->mtu_initial_bytes,
                                        .mtu_max_bytes = config->mtu_max_bytes,
                                        .has_ecn = config->ecn,
-                                       .cc = config->cc,
+                                       .cc = conn->cc,
                                        .cc_seed = tern_random_u64(&config->random),
                                        .now = conn->endpoint->now};
   struct tern_route *route = tern_alloc_take_zero(&conn->alloc, sizeof *route);
@@ -232,6 +232,8 @@ static void count_new(tern_conn *conn)
 
 static tern_status fill_members(tern_conn *conn, const struct tern_conn_args *args)
 {
+  conn->cc = conn->endpoint->config.cc;
+  conn->pacing_rate_max = conn->endpoint->config.pacing_rate_max;
   tern_status status = add_route(conn, args);
   if (status == TERN_OK)
     status = copy_server_name(conn, args->server_name);

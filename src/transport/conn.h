@@ -192,6 +192,8 @@ struct tern_conn {
   tern_time end_at;       /* closing and draining end */
   tern_time shutdown_at;
   uint64_t shutdown_code;
+  const tern_cc_ops *cc;    /* of its routes, also those to come */
+  uint64_t pacing_rate_max; /* bytes per second; 0 = no cap */
   uint32_t pto_count;
   tern_time anti_deadlock_since; /* see pto.h */
   bool has_handshake_ack;        /* client: the server has validated our address */

@@ -9,6 +9,8 @@
 
 /* Half a window consumed in less than this many round trips asks for a larger one. */
 #define TUNE_ROUND_TRIPS 2
+/* An update is due when this part of the window was consumed since the last one. */
+#define UPDATE_PARTS 8
 
 /* ---- send ---- */
 
@@ -152,8 +154,7 @@ void tern_flow_recv_on_consumed(struct tern_flow_recv *flow, uint64_t bytes, ter
     tune(flow, now, rtt_ns);
   flow->consumed += bytes;
   tune(flow, now, rtt_ns);
-  if (flow->limit - flow->consumed < flow->window_bytes / 2 + (flow->window_bytes & 1) &&
-      next_limit(flow) > flow->limit)
+  if (next_limit(flow) - flow->limit > flow->window_bytes / UPDATE_PARTS)
     tern_sync_newest_want(&flow->update);
 }
 

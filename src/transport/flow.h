@@ -6,9 +6,10 @@
  *
  * The receiving window slides with what the application consumed, never with what merely arrived, so
  * bytes held are bounded by the window and one byte at the end of it opens nothing ([HOSTILE T10]).
- * An update is due when less than half of the window is left to the peer. If half a window was consumed
- * in less than two round trips, the window was probably what held the sender up: it doubles, up to its
- * bound. For a steady rate r that stops at window >= 4 * r * rtt, four bandwidth-delay products.
+ * An update is due when an eighth of the window was consumed since the last one, so a window of 8/7
+ * bandwidth-delay products holds nobody up: 7/8 are there for what is under way while it travels. If half
+ * a window was consumed in less than two round trips, the window was probably what held the sender up: it
+ * doubles, up to its bound. For a steady rate r that stops at window >= 4 * r * rtt, four products.
  *
  * In the connection's structs `highest`, `used` and `consumed` are sums over all streams. */
 #ifndef TERN_TRANSPORT_FLOW_H

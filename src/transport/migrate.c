@@ -65,7 +65,7 @@ uint8_t tern_conn_add_route(tern_conn *conn, const tern_datagram *meta)
                                  .mtu_initial_bytes = config->mtu_initial_bytes,
                                  .mtu_max_bytes = config->mtu_max_bytes,
                                  .has_ecn = config->ecn,
-                                 .cc = config->cc,
+                                 .cc = conn->cc,
                                  .cc_seed = tern_random_u64(&config->random),
                                  .now = conn->endpoint->now};
 

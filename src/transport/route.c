@@ -24,10 +24,15 @@ void tern_route_init(struct tern_route *route, const struct tern_route_args *arg
   tern_rate_init(&route->rate);
   tern_ecn_route_init(&route->ecn, args->has_ecn);
   tern_pmtud_init(&route->pmtud, args->mtu_initial_bytes, args->mtu_max_bytes);
-  route->cc = args->cc;
   tern_cc_start start = {
       .now = args->now, .datagram_bytes = args->mtu_initial_bytes, .seed = args->cc_seed};
-  route->cc->init(route->cc_state, &start);
+  tern_route_set_cc(route, args->cc, &start);
+}
+
+void tern_route_set_cc(struct tern_route *route, const tern_cc_ops *cc, const tern_cc_start *start)
+{
+  route->cc = cc;
+  cc->init(route->cc_state, start);
 }
 
 bool tern_route_is(const struct tern_route *route, const tern_addr *local, const tern_addr *remote)

@@ -90,6 +90,8 @@ struct tern_route_args {
 };
 
 void tern_route_init(struct tern_route *route, const struct tern_route_args *args);
+/* Another controller takes over; it starts anew. */
+void tern_route_set_cc(struct tern_route *route, const tern_cc_ops *cc, const tern_cc_start *start);
 bool tern_route_is(const struct tern_route *route, const tern_addr *local, const tern_addr *remote);
 
 /* ---- anti-amplification [rfc9000-8.1] ---- */

@@ -21,6 +21,7 @@ struct send_round {
   uint8_t route_index;
   uint64_t window_bytes; /* what may elicit ACKs, from the controller */
   uint64_t pacer_bytes;  /* and from the pacer */
+  uint64_t burst_bytes;  /* what the pacer lets go at once */
   uint64_t budget_bytes; /* of anything: anti-amplification */
   size_t datagram_bytes; /* what a full one has */
   bool has_initial;      /* the datagram being built has an Initial packet that must be padded */
@@ -294,30 +295,40 @@ static size_t build_path_packet(struct send_round *round, uint8_t *data)
 
 /* ---- a run --------------------------------------------------------------------------------------- */
 
+/* Bytes per second; 0 = not paced. */
+static uint64_t choose_rate(const tern_conn *conn, const struct tern_route *route, uint64_t window)
+{
+  const tern_cc_ops *cc = route->cc;
+  uint64_t rate_max = conn->pacing_rate_max;
+  uint64_t rate = 0;
+
+  if (conn->endpoint->config.pacing && route->rtt.has_sample) {
+    tern_cc_rtt rtt = tern_rtt_get_cc(&route->rtt);
+    if (cc->pacing_rate != NULL)
+      rate = cc->pacing_rate(route->cc_state, &rtt);
+    if (rate == 0)
+      rate = tern_pacer_rate(window, route->rtt.smoothed_ns,
+                             cc->is_in_slow_start != NULL && cc->is_in_slow_start(route->cc_state));
+  }
+  return rate_max != 0 && (rate == 0 || rate > rate_max) ? rate_max : rate;
+}
+
 static void open_round(struct send_round *round, tern_conn *conn, uint8_t route_index)
 {
   struct tern_route *route = conn->path.routes[route_index];
   tern_time now = conn->endpoint->now;
   uint64_t window = route->cc->window_bytes(route->cc_state);
   uint64_t in_flight = route->in_flight.bytes;
-  tern_cc_rtt rtt = tern_rtt_get_cc(&route->rtt);
-  uint64_t rate = 0;
+  uint64_t rate = choose_rate(conn, route, window);
 
   *round = (struct send_round){.conn = conn, .route = route, .route_index = route_index};
   round->datagram_bytes = route->pmtud.plpmtu_bytes;
   round->window_bytes = window > in_flight ? window - in_flight : 0;
   round->budget_bytes = tern_route_budget(route);
-  if (conn->endpoint->config.pacing && route->rtt.has_sample) {
-    if (route->cc->pacing_rate != NULL)
-      rate = route->cc->pacing_rate(route->cc_state, &rtt);
-    if (rate == 0)
-      rate = tern_pacer_rate(window, route->rtt.smoothed_ns,
-                             route->cc->is_in_slow_start != NULL &&
-                                 route->cc->is_in_slow_start(route->cc_state));
-  }
   conn->stats.pacing_rate = rate;
-  round->pacer_bytes = tern_pacer_budget(&route->pacer, now, rate,
-                                         tern_pacer_burst_bytes(rate, round->datagram_bytes));
+  round->burst_bytes =
+      tern_pacer_burst_bytes(rate, window, round->datagram_bytes, route->rtt.min_ns);
+  round->pacer_bytes = tern_pacer_budget(&route->pacer, now, rate, round->burst_bytes);
 }
 
 /* What the round leaves behind: who holds us back, and when to look again. */
@@ -340,8 +351,7 @@ static void close_round(struct send_round *round)
   if (!wants_more)
     return;
   if (round->window_bytes >= round->datagram_bytes && round->pacer_bytes == 0) {
-    uint64_t burst = tern_pacer_burst_bytes(rate, round->datagram_bytes);
-    conn->pace_at = tern_pacer_next(&route->pacer, now, rate, burst / 2);
+    conn->pace_at = tern_pacer_next(&route->pacer, now, rate, round->burst_bytes / 2);
   }
 }
 

@@ -87,7 +87,7 @@ static void run_inequality(uint64_t seed)
 
   tern_random_seeded_init(&random, seed);
   rate = 1000 + draw_below(&random, UINT64_C(1) << (10 + seed % 24));
-  burst = tern_pacer_burst_bytes(rate, DATAGRAM);
+  burst = tern_pacer_burst_bytes(rate, 100 * DATAGRAM, DATAGRAM, 50 * MS);
   tern_pacer_init(&pacer, now, burst);
   for (int i = 0; i < EVENTS; i++) {
     uint64_t budget = tern_pacer_budget(&pacer, now, rate, burst);
@@ -124,7 +124,7 @@ static void test_exact_rate(void **state)
   (void)state;
   for (size_t i = 0; i < COUNT_OF(rates); i++) {
     struct tern_pacer pacer;
-    uint64_t burst = tern_pacer_burst_bytes(rates[i], DATAGRAM);
+    uint64_t burst = tern_pacer_burst_bytes(rates[i], 100 * DATAGRAM, DATAGRAM, 50 * MS);
     uint64_t sent = 0;
     tern_time now = 0;
     tern_pacer_init(&pacer, 0, 0);
@@ -153,7 +153,7 @@ static void test_loopback(void **state)
   (void)state;
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     struct tern_pacer pacer;
-    uint64_t burst = tern_pacer_burst_bytes(rate, DATAGRAM);
+    uint64_t burst = tern_pacer_burst_bytes(rate, 100 * DATAGRAM, DATAGRAM, 50 * MS);
     uint64_t sent = 0;
     tern_time now = 0;
     assert_int_equal(burst, 64 * DATAGRAM);
@@ -179,18 +179,37 @@ static void test_rates(void **state)
   assert_int_equal(tern_pacer_rate(100000, 0, true), 0);
   assert_int_equal(tern_pacer_rate(UINT64_MAX, 1, true), TERN_PACER_RATE_MAX);
   assert_int_equal(tern_pacer_rate(1, UINT64_MAX, true), 1); /* 0 would mean unpaced */
-  assert_int_equal(tern_pacer_burst_bytes(1000, DATAGRAM), 2 * DATAGRAM);
-  assert_int_equal(tern_pacer_burst_bytes(10000000, DATAGRAM), 10000);
-  assert_int_equal(tern_pacer_burst_bytes(UINT64_MAX, DATAGRAM), 64 * DATAGRAM);
+}
+
+/* By rate, and larger on short paths. */
+static void test_bursts(void **state)
+{
+  (void)state;
+  assert_int_equal(tern_pacer_burst_bytes(1000, 7 * DATAGRAM, DATAGRAM, 50 * MS), DATAGRAM);
+  assert_int_equal(tern_pacer_burst_bytes(1000, 8 * DATAGRAM, DATAGRAM, 50 * MS), 2 * DATAGRAM);
+  assert_int_equal(tern_pacer_burst_bytes(10000000, 100 * DATAGRAM, DATAGRAM, 50 * MS), 10000);
+  assert_int_equal(tern_pacer_burst_bytes(UINT64_MAX, 100 * DATAGRAM, DATAGRAM, 50 * MS),
+                   64 * DATAGRAM);
+  assert_int_equal(tern_pacer_burst_bytes(1000000, 100 * DATAGRAM, DATAGRAM, MS / 10),
+                   64 * DATAGRAM);
+  assert_int_equal(tern_pacer_burst_bytes(1000000, 100 * DATAGRAM, DATAGRAM, MS),
+                   16 * DATAGRAM + 1000);
+  assert_int_equal(tern_pacer_burst_bytes(1000000, 100 * DATAGRAM, DATAGRAM, UINT64_MAX),
+                   2 * DATAGRAM);
 }
 
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_first_burst), cmocka_unit_test(test_debt),
-      cmocka_unit_test(test_unpaced),     cmocka_unit_test(test_idle_gives_one_burst),
-      cmocka_unit_test(test_late_timer),  cmocka_unit_test(test_inequality),
-      cmocka_unit_test(test_exact_rate),  cmocka_unit_test(test_loopback),
+      cmocka_unit_test(test_bursts),
+      cmocka_unit_test(test_first_burst),
+      cmocka_unit_test(test_debt),
+      cmocka_unit_test(test_unpaced),
+      cmocka_unit_test(test_idle_gives_one_burst),
+      cmocka_unit_test(test_late_timer),
+      cmocka_unit_test(test_inequality),
+      cmocka_unit_test(test_exact_rate),
+      cmocka_unit_test(test_loopback),
       cmocka_unit_test(test_rates),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,7 +45,6 @@ static struct sim_world_args point_args(const struct point *point, uint64_t seed
   args.plan.way = SIM_APP_SOURCE;
   args.plan.stays_open = true;
   args.server.cc = tern_cc_find(point->cc);
-  args.client.conn_window_max_bytes = args.client.stream_window_max_bytes = 1 << 28;
   return args;
 }
 

@@ -289,6 +289,29 @@ static void test_blocked_by(void **state)
   assert_int_equal(tern_stream_get_blocked_by(more->stream), TERN_BLOCKED_BY_CONN);
 }
 
+static void test_controller_of_a_connection(void **state)
+{
+  (void)state;
+  tern_cc_ops other = tern_cc_cubic;
+  tern_conn_stats stats;
+
+  pair_connect(&pair);
+  assert_int_equal(tern_conn_set_cc(pair.conn[PAIR_CLIENT], NULL), TERN_INVALID);
+  other.version = TERN_CC_VERSION + 1;
+  assert_int_equal(tern_conn_set_cc(pair.conn[PAIR_CLIENT], &other), TERN_INVALID);
+  assert_int_equal(tern_conn_set_cc(pair.conn[PAIR_CLIENT], &tern_cc_bbr), TERN_OK);
+  tern_conn_get_stats(pair.conn[PAIR_CLIENT], &stats);
+  assert_int_equal(stats.ssthresh_bytes, UINT64_MAX);
+  assert_true(stats.window_bytes >= 10 * 1200);
+  tern_conn_set_pacing_rate_max(pair.conn[PAIR_CLIENT], 100000);
+  struct pair_stream *stream = pair_open(&pair, PAIR_CLIENT, false);
+  tern_time begun = pair.now;
+  pair_send_all(stream, 200000);
+  while (pair_peer_of(&pair, stream) == NULL || !pair_peer_of(&pair, stream)->is_eof)
+    assert_true(pair_step(&pair, TERN_TIME_NEVER));
+  assert_true(pair.now - begun > 3 * TERN_SECOND / 2);
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -304,6 +327,7 @@ int main(void)
       CASE(test_calls_on_closing_conn),
       CASE(test_wrong_half),
       CASE(test_blocked_by),
+      CASE(test_controller_of_a_connection),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

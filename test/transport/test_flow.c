@@ -103,10 +103,11 @@ static void test_credit_follows_consumption(void **state)
   tern_flow_recv_init(&flow, 1000, 1000);
   assert_true(tern_flow_recv_on_received(&flow, 1000));
   assert_false(tern_flow_recv_wants(&flow));
-  tern_flow_recv_on_consumed(&flow, 500, 1, 0);
+  tern_flow_recv_on_consumed(&flow, 125, 1, 0); /* an eighth */
   assert_false(tern_flow_recv_wants(&flow));
   tern_flow_recv_on_consumed(&flow, 1, 1, 0);
   assert_true(tern_flow_recv_wants(&flow));
+  tern_flow_recv_on_consumed(&flow, 375, 1, 0);
   struct tern_writer small = tern_writer_of(out, 2);
   assert_false(tern_flow_recv_write(&flow, NULL, &small, &record));
   assert_int_equal(flow.limit, 1000);

@@ -272,7 +272,8 @@ static bool watch(void *arg, struct tern_sim_datagram *datagram)
       bucket->world->servers[0].conn == NULL)
     return true;
   tern_conn_get_stats(bucket->world->servers[0].conn, &stats);
-  uint64_t burst = tern_pacer_burst_bytes(stats.pacing_rate, stats.mtu_bytes);
+  uint64_t burst = tern_pacer_burst_bytes(stats.pacing_rate, stats.window_bytes, stats.mtu_bytes,
+                                          stats.rtt_min_ns);
   if (bucket->instants == 0) /* [rfc9002-7.7] the initial window may leave at once */
     bucket->tokens_bytes = TERN_PACER_BURST_INITIAL * stats.mtu_bytes;
   if (datagram->now != bucket->at || bucket->instants == 0) {
@@ -296,15 +297,15 @@ static bool watch(void *arg, struct tern_sim_datagram *datagram)
   return true;
 }
 
-/* Credit comes in halves of a window of 200,000 bytes; returns the largest queue that they made. */
+/* Credit comes in eighths of a window of 800,000 bytes; returns the largest queue that they made. */
 static uint64_t run_paced(bool is_paced, struct bucket *bucket)
 {
   static const struct bulk bulk = {20, 100, 5, &tern_cc_cubic};
   struct sim_world_args args = bulk_args(&bulk);
   args.link.queue_bytes = 0;
   args.server.pacing = is_paced;
-  args.client.stream_window_bytes = args.client.stream_window_max_bytes = 200000;
-  args.client.conn_window_bytes = args.client.conn_window_max_bytes = 200000;
+  args.client.stream_window_bytes = args.client.stream_window_max_bytes = 800000;
+  args.client.conn_window_bytes = args.client.conn_window_max_bytes = 800000;
   args.filter = watch;
   args.filter_arg = bucket;
   struct sim_world *world = sim_world_new(&args);
@@ -336,6 +337,24 @@ static void pacing_keeps_bursts_off_the_bottleneck(void **state)
   assert_true(queue < unpaced_queue);
 }
 
+/* A connection's own cap holds whatever the controller would send. */
+static void a_rate_cap_holds(void **state)
+{
+  static const struct bulk bulk = {20, 40, 4, &tern_cc_bbr};
+  struct sim_world_args args = bulk_args(&bulk);
+  (void)state;
+  args.plan.down_bytes = 2 * 1000 * 1000;
+  args.server.pacing_rate_max = 500 * 1000;
+  struct sim_world *world = sim_world_new(&args);
+  assert_true(sim_world_run(world, 100 * TERN_SECOND));
+  sim_world_assert_complete(world);
+  double seconds =
+      sim_plans_seconds(world->clients[0].complete_at - world->clients[0].connected_at);
+  print_message("2 MB at no more than 0.5 MB/s of 2.5 MB/s: %.2f s\n", seconds);
+  assert_true(seconds > 4 && seconds < 4.4);
+  sim_world_free(world);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -346,6 +365,7 @@ int main(void)
       cmocka_unit_test(a_lost_flight_costs_a_probe_timeout),
       cmocka_unit_test(an_outage_is_persistent_congestion),
       cmocka_unit_test(pacing_keeps_bursts_off_the_bottleneck),
+      cmocka_unit_test(a_rate_cap_holds),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
