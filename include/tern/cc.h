@@ -59,6 +59,7 @@ typedef struct tern_cc_ack {
   uint64_t largest_acked;         /* its packet number */
   uint64_t next_packet_number;    /* next number to be sent: the end of the current round */
   uint64_t ecn_ce_count;          /* newly reported CE marks */
+  uint64_t ecn_marked_count;      /* newly acknowledged packets that left with ECT(0) or ECT(1) */
   bool is_app_limited;            /* the sender did not use the window it had */
   tern_cc_rtt rtt;
   tern_cc_rate rate;
@@ -107,6 +108,8 @@ struct tern_cc_ops {
   void (*on_datagram_bytes)(void *state, uint64_t bytes); /* path MTU changed */
   uint64_t (*ssthresh_bytes)(const void *state);          /* for traces; UINT64_MAX = none yet */
   bool (*is_in_slow_start)(const void *state);
+  /* Packets leave with ECT(1): its response to CE marks is scalable [rfc9331-4.3]. */
+  bool (*wants_ect1)(const void *state);
   /* It holds the rate down on purpose: rate samples count as application-limited. */
   bool (*wants_app_limited)(const void *state);
   const char *(*state_name)(const void *state); /* for traces: a constant */
@@ -118,8 +121,10 @@ extern const tern_cc_ops tern_cc_cubic;
 extern const tern_cc_ops tern_cc_newreno;
 /* BBR version 3, draft-ietf-ccwg-bbr. */
 extern const tern_cc_ops tern_cc_bbr;
+/* Prague: ECT(1), RFC 9331, with the estimator of RFC 8257. For paths with L4S queues. */
+extern const tern_cc_ops tern_cc_prague;
 
-/* By name ("cubic", "bbr", "newreno"), or NULL. */
+/* By name ("cubic", "bbr", "prague", "newreno"), or NULL. */
 const tern_cc_ops *tern_cc_find(const char *name);
 /* The names in order of preference: the n-th from 0, or NULL. */
 const char *tern_cc_name(size_t n);

@@ -17,9 +17,13 @@ void tern_ecn_space_init(struct tern_ecn_space *space)
   memset(space, 0, sizeof *space);
 }
 
-void tern_ecn_on_sent(struct tern_ecn_route *route, struct tern_ecn_space *space, uint32_t packets)
+void tern_ecn_on_sent(struct tern_ecn_route *route, struct tern_ecn_space *space, tern_ecn mark,
+                      uint32_t packets)
 {
-  space->sent_ect0 += packets;
+  if (mark == TERN_ECN_ECT1)
+    space->sent_ect1 += packets;
+  else
+    space->sent_ect0 += packets;
   if (route->state != TERN_ECN_TESTING)
     return;
   route->testing_sent += packets;
@@ -48,22 +52,28 @@ void tern_ecn_on_pto(struct tern_ecn_route *route)
 
 static bool is_honest(const struct tern_ecn_space *space, const struct tern_ecn_ack *ack)
 {
+  uint64_t ect0 = ack->ect0 - space->ect0;
+  uint64_t ect1 = ack->ect1 - space->ect1;
+  uint64_t ce = ack->ce - space->ce;
+
   /* Counts of a newer frame never fall. */
   if (ack->ect0 < space->ect0 || ack->ect1 < space->ect1 || ack->ce < space->ce)
     return false;
-  /* [rfc9000-13.4.2.1] ECT(1) was never applied, so any count of it was made up on the way. */
-  if (ack->ect1 > space->ect1)
+  /* [rfc9000-13.4.2.1] more of a codepoint arrived than was applied: made up on the way. */
+  if (ack->ect0 > space->sent_ect0 || ack->ect1 > space->sent_ect1)
     return false;
-  /* More marks arrived than were sent. */
-  if (ack->ect0 > space->sent_ect0 || ack->ce > space->sent_ect0 - ack->ect0)
+  if (ack->ce > space->sent_ect0 - ack->ect0 + (space->sent_ect1 - ack->ect1))
     return false;
-  /* The increase of ECT(0) and CE covers at least what is newly acknowledged. */
-  return (ack->ect0 - space->ect0) + (ack->ce - space->ce) >= ack->newly_acked_ect0;
+  /* The increase of each codepoint and CE covers at least what is newly acknowledged. All are at most
+   * what was sent by now, so the sums fit. */
+  return ect0 + ce >= ack->newly_acked_ect0 && ect1 + ce >= ack->newly_acked_ect1 &&
+         ect0 + ect1 + ce >= ack->newly_acked_ect0 + ack->newly_acked_ect1;
 }
 
 uint64_t tern_ecn_on_ack(struct tern_ecn_route *route, struct tern_ecn_space *space,
                          const struct tern_ecn_ack *ack)
 {
+  uint64_t newly_acked = ack->newly_acked_ect0 + ack->newly_acked_ect1;
   uint64_t ce_delta = 0;
 
   /* [rfc9000-13.4.2.1] MUST NOT fail validation because of a reordered ACK frame. */
@@ -71,7 +81,7 @@ uint64_t tern_ecn_on_ack(struct tern_ecn_route *route, struct tern_ecn_space *sp
     return 0;
   if (!ack->has_counts) {
     /* Marks were acknowledged without counts: bleached, or a peer that does not report. */
-    if (ack->newly_acked_ect0 > 0)
+    if (newly_acked > 0)
       route->state = TERN_ECN_FAILED;
     return 0;
   }
@@ -79,7 +89,7 @@ uint64_t tern_ecn_on_ack(struct tern_ecn_route *route, struct tern_ecn_space *sp
     route->state = TERN_ECN_FAILED; /* [rfc9000-13.4.2.2] MUST disable ECN */
   } else if (route->state != TERN_ECN_FAILED) {
     ce_delta = ack->ce - space->ce;
-    if (ack->newly_acked_ect0 > 0) {
+    if (newly_acked > 0) {
       route->has_acked = true;
       route->state = TERN_ECN_CAPABLE;
     }

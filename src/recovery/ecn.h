@@ -5,8 +5,9 @@
  *      |  \--counts right-------------------------------------------^ |
  *      +-- all marked packets lost, or counts missing or wrong --> FAILED <-+
  *
- * TESTING and CAPABLE mark packets with ECT(0); UNKNOWN and FAILED do not. Counts arrive per number
- * space, marks are judged per route, hence two structs. */
+ * TESTING and CAPABLE mark packets with ECT(0), or ECT(1) for a controller that answers as L4S demands
+ * [rfc9331-4.3]; UNKNOWN and FAILED do not. Counts arrive per number space, marks are judged per route,
+ * hence two structs. */
 #ifndef TERN_RECOVERY_ECN_H
 #define TERN_RECOVERY_ECN_H
 
@@ -36,21 +37,24 @@ struct tern_ecn_space {
   uint64_t ect1;
   uint64_t ce;
   uint64_t sent_ect0;
+  uint64_t sent_ect1;
 };
 
 void tern_ecn_route_init(struct tern_ecn_route *route, bool is_enabled);
 void tern_ecn_space_init(struct tern_ecn_space *space);
 
-/* TERN_ECN_ECT0 or TERN_ECN_NOT for the next datagram. */
-static inline tern_ecn tern_ecn_get_mark(const struct tern_ecn_route *route)
+/* The mark of the next datagram. */
+static inline tern_ecn tern_ecn_get_mark(const struct tern_ecn_route *route, bool wants_ect1)
 {
-  return route->state == TERN_ECN_TESTING || route->state == TERN_ECN_CAPABLE ? TERN_ECN_ECT0
-                                                                              : TERN_ECN_NOT;
+  if (route->state != TERN_ECN_TESTING && route->state != TERN_ECN_CAPABLE)
+    return TERN_ECN_NOT;
+  return wants_ect1 ? TERN_ECN_ECT1 : TERN_ECN_ECT0;
 }
 
-/* Packets with ECT(0) were committed (packets, not datagrams: coalesced ones share the mark). */
-void tern_ecn_on_sent(struct tern_ecn_route *route, struct tern_ecn_space *space, uint32_t packets);
-/* A packet that was sent with ECT(0) was declared lost. */
+/* Packets with ECT(0) or ECT(1) were committed (packets, not datagrams: coalesced ones share the mark). */
+void tern_ecn_on_sent(struct tern_ecn_route *route, struct tern_ecn_space *space, tern_ecn mark,
+                      uint32_t packets);
+/* A packet that was sent with a mark was declared lost. */
 void tern_ecn_on_lost(struct tern_ecn_route *route);
 /* A PTO expired: after two of them (three PTO periods, [rfc9000-13.4.2]) without an acknowledged
  * mark, marking stops, in case the marks are why nothing arrives. */
@@ -63,6 +67,7 @@ struct tern_ecn_ack {
   uint64_t ce;
   bool has_counts;
   bool is_largest_new; /* the frame raised the largest acknowledged number */
+  uint64_t newly_acked_ect1;
 };
 
 /* Judges an ACK frame; call for each frame that newly acknowledges something. Returns how much

@@ -72,6 +72,7 @@ enum {
   TERN_SENT_ECT0 = 1 << 3,
   TERN_SENT_PTO_PROBE = 1 << 4,
   TERN_SENT_HAS_ACK = 1 << 5, /* largest_acked is valid */
+  TERN_SENT_ECT1 = 1 << 6,
 };
 
 struct tern_sent_packet {

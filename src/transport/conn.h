@@ -117,6 +117,7 @@ struct tern_ack_news {
   uint64_t newest_number; /* newly acknowledged */
   tern_time newest_sent_time;
   uint64_t ecn_ce;
+  uint64_t ecn_marked; /* newly acknowledged packets that left with a mark */
   struct tern_rate_sample rate;
   struct tern_pn_space *space; /* of the newest */
   bool has_acked;

@@ -201,6 +201,7 @@ struct frame_facts {
   uint64_t count;
   uint64_t bytes;
   uint64_t ect0_count;
+  uint64_t ect1_count;
   uint64_t largest_number;
   tern_time largest_sent_time;
   uint8_t largest_route;
@@ -271,6 +272,7 @@ static void walk_range(tern_conn *conn, struct tern_pn_space *space, struct tern
     facts->count++;
     facts->bytes += packet->bytes;
     facts->ect0_count += (packet->flags & TERN_SENT_ECT0) != 0;
+    facts->ect1_count += (packet->flags & TERN_SENT_ECT1) != 0;
     facts->has_eliciting |= (packet->flags & TERN_SENT_ACK_ELICITING) != 0;
     if (cursor.number == facts->largest_number) {
       facts->has_largest = true;
@@ -338,6 +340,7 @@ static void judge_ecn(tern_conn *conn, struct tern_pn_space *space, const struct
   struct tern_route *route = tern_conn_route(conn);
   enum tern_ecn_state before = route->ecn.state;
   struct tern_ecn_ack ack = {.newly_acked_ect0 = facts->ect0_count,
+                             .newly_acked_ect1 = facts->ect1_count,
                              .ect0 = frame->u.ack.ect0,
                              .ect1 = frame->u.ack.ect1,
                              .ce = frame->u.ack.ce,
@@ -345,6 +348,7 @@ static void judge_ecn(tern_conn *conn, struct tern_pn_space *space, const struct
                              .is_largest_new = !space->loss.has_acked ||
                                                frame->u.ack.largest > space->loss.largest_acked};
 
+  conn->news.ack.ecn_marked += facts->ect0_count + facts->ect1_count;
   conn->news.ack.ecn_ce += tern_ecn_on_ack(&route->ecn, &space->ecn, &ack);
   if (route->ecn.state != before)
     TERN_EVENT(&conn->endpoint->events, conn->id, ecn_state,
@@ -432,7 +436,7 @@ static void on_packet_lost(tern_conn *conn, struct tern_pn_space *space,
   TERN_EVENT(&conn->endpoint->events, conn->id, packet_lost, .space = (uint8_t)space->id,
              .number = number, .bytes = packet->bytes,
              .why = packet->flags & TERN_SENT_MTU_PROBE ? "mtu_probe" : "reordering or time");
-  if (packet->flags & TERN_SENT_ECT0)
+  if (packet->flags & (TERN_SENT_ECT0 | TERN_SENT_ECT1))
     tern_ecn_on_lost(&route->ecn);
   if (packet->flags & TERN_SENT_MTU_PROBE) {
     tern_pmtud_on_probe_lost(&route->pmtud, packet->bytes, now); /* [rfc9000-14.4] no congestion */
@@ -451,6 +455,15 @@ static void on_packet_lost(tern_conn *conn, struct tern_pn_space *space,
   tell_producers(conn, space, packet, false);
 }
 
+/* What left before the last congestion event was seen belongs to it [rfc9002-7.3.2]. */
+static void count_congestion(tern_conn *conn, struct tern_route *route, tern_time sent_time)
+{
+  if (sent_time <= route->congestion_time)
+    return;
+  route->congestion_time = conn->endpoint->now;
+  conn->stats.congestion_events++;
+}
+
 static void tell_congestion(tern_conn *conn, struct tern_pn_space *space,
                             const struct loss_facts *facts)
 {
@@ -461,7 +474,7 @@ static void tell_congestion(tern_conn *conn, struct tern_pn_space *space,
                               .in_flight_bytes = route->in_flight.bytes,
                               .largest_lost = facts->largest};
 
-  conn->stats.congestion_events++;
+  count_congestion(conn, route, event.sent_time);
   route->cc->on_congestion(route->cc_state, &event);
   uint64_t delay_ns = conn->peer_params.max_ack_delay_ms * TERN_MS;
   if (!tern_persistent_take(&space->loss.persistent, &route->rtt, delay_ns))
@@ -538,7 +551,7 @@ static void tell_ecn(tern_conn *conn, struct tern_route *route, const struct ter
                               .in_flight_bytes = route->in_flight.bytes,
                               .largest_lost = news->newest_number,
                               .is_ecn = true};
-  conn->stats.congestion_events++;
+  count_congestion(conn, route, event.sent_time);
   route->cc->on_congestion(route->cc_state, &event);
 }
 
@@ -568,6 +581,7 @@ void tern_conn_settle_acks(tern_conn *conn)
                      .largest_acked = news->newest_number,
                      .next_packet_number = news->space->sent.next,
                      .ecn_ce_count = news->ecn_ce,
+                     .ecn_marked_count = news->ecn_marked,
                      .is_app_limited = is_window_unused(conn, route),
                      .rtt = tern_rtt_get_cc(&route->rtt)};
   tern_rate_generate(&route->rate, &news->rate, route->rtt.min_ns, ack.now, &ack.rate);

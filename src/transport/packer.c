@@ -158,8 +158,8 @@ static void count_sent(struct tern_packer *packer, uint64_t number)
     tern_pacer_on_sent(&route->pacer, now, packet->bytes);
     route->cc->on_sent(route->cc_state, now, packet->bytes, route->in_flight.bytes, number);
   }
-  if (packet->flags & TERN_SENT_ECT0)
-    tern_ecn_on_sent(&route->ecn, &packer->space->ecn, 1);
+  if (packet->flags & (TERN_SENT_ECT0 | TERN_SENT_ECT1))
+    tern_ecn_on_sent(&route->ecn, &packer->space->ecn, (tern_ecn)conn->endpoint->out.ecn, 1);
   if (packet->flags & TERN_SENT_ACK_ELICITING)
     note_activity(conn);
   TERN_EVENT(&conn->endpoint->events, conn->id, packet_sent, .space = (uint8_t)packer->space->id,
@@ -167,6 +167,14 @@ static void count_sent(struct tern_packer *packer, uint64_t number)
              .ack_eliciting = (packet->flags & TERN_SENT_ACK_ELICITING) != 0,
              .in_flight = (packet->flags & TERN_SENT_IN_FLIGHT) != 0,
              .is_probe = (packet->flags & (TERN_SENT_PTO_PROBE | TERN_SENT_MTU_PROBE)) != 0);
+}
+
+/* How the run being built is marked, as a packet remembers it. */
+static uint8_t get_mark_flag(const struct tern_out *out)
+{
+  if (out->ecn == TERN_ECN_NOT)
+    return 0;
+  return out->ecn == TERN_ECN_ECT1 ? TERN_SENT_ECT1 : TERN_SENT_ECT0;
 }
 
 size_t tern_packer_close(struct tern_packer *packer)
@@ -179,8 +187,7 @@ size_t tern_packer_close(struct tern_packer *packer)
   if (packer->type != TERN_PACKET_APP)
     tern_header_patch_length(&packer->writer, packer->length_at, TERN_AEAD_TAG_BYTES);
   size_t len = tern_writer_len(&packer->writer) + TERN_AEAD_TAG_BYTES;
-  if (out->ecn == TERN_ECN_ECT0)
-    packer->flags |= TERN_SENT_ECT0;
+  packer->flags |= get_mark_flag(out);
   if (packer->flags & TERN_SENT_HAS_ACK)
     args.largest_acked = tern_acks_on_sent(&space->acks, args.now).largest;
   args.bytes = (uint16_t)len;
@@ -202,11 +209,9 @@ void tern_packer_count_run(tern_conn *conn, const struct tern_packer_sent *sent)
   struct tern_route *route = sent->route;
   tern_time now = conn->endpoint->now;
   uint64_t bytes = (uint64_t)sent->bytes * sent->packets;
-  bool is_ect0 = conn->endpoint->out.ecn == TERN_ECN_ECT0;
-  struct tern_sent_args args = {.now = now,
-                                .bytes = sent->bytes,
-                                .flags = sent->flags | (is_ect0 ? TERN_SENT_ECT0 : 0),
-                                .route = sent->route_index};
+  uint8_t mark = get_mark_flag(&conn->endpoint->out);
+  struct tern_sent_args args = {
+      .now = now, .bytes = sent->bytes, .flags = sent->flags | mark, .route = sent->route_index};
 
   struct tern_rate_snapshot rate =
       tern_rate_on_sent(&route->rate, now, sent->bytes, route->in_flight.bytes);
@@ -216,8 +221,8 @@ void tern_packer_count_run(tern_conn *conn, const struct tern_packer_sent *sent)
   tern_inflight_on_sent(&route->in_flight, bytes, sent->packets);
   tern_pacer_on_sent(&route->pacer, now, bytes);
   route->cc->on_sent(route->cc_state, now, bytes, route->in_flight.bytes, space->sent.next - 1);
-  if (is_ect0)
-    tern_ecn_on_sent(&route->ecn, &space->ecn, sent->packets);
+  if (mark != 0)
+    tern_ecn_on_sent(&route->ecn, &space->ecn, (tern_ecn)conn->endpoint->out.ecn, sent->packets);
   note_activity(conn);
 }
 

@@ -72,6 +72,7 @@ struct tern_route {
   struct tern_ecn_route ecn;
   struct tern_pmtud pmtud;
   struct tern_inflight in_flight;
+  tern_time congestion_time; /* of the last congestion event; 0 = none yet */
   const tern_cc_ops *cc;
   alignas(16) uint8_t cc_state[TERN_CC_STATE_BYTES];
 };

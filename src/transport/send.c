@@ -506,7 +506,9 @@ bool tern_conn_send_run(tern_conn *conn, struct tern_out_run *run)
     return false;
   update_keys(conn);
   open_round(&round, conn, choose_route(conn));
-  run->run.ecn = out->ecn = (uint8_t)tern_ecn_get_mark(&round.route->ecn);
+  const tern_cc_ops *cc = round.route->cc;
+  bool wants_ect1 = cc->wants_ect1 != NULL && cc->wants_ect1(round.route->cc_state);
+  run->run.ecn = out->ecn = (uint8_t)tern_ecn_get_mark(&round.route->ecn, wants_ect1);
   size_t len = build_run(&round, run, out->buffer + out->used, TERN_RUN_BYTES_MAX);
   note_numbers(conn, run);
   if (!tern_packer_finish(conn)) {
