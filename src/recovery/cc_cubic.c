@@ -337,4 +337,5 @@ const tern_cc_ops tern_cc_cubic = {
     .on_datagram_bytes = on_datagram_bytes,
     .ssthresh_bytes = ssthresh_bytes,
     .is_in_slow_start = is_in_slow_start,
+    .uses_prr = true,
 };

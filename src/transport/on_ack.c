@@ -217,8 +217,10 @@ static void on_spurious(tern_conn *conn, struct tern_pn_space *space,
   /* True when nothing of the last loss is left that was a loss. */
   bool is_undone = tern_loss_on_spurious(&space->loss, number);
   conn->stats.spurious_losses++;
-  if (is_undone && route->cc->on_spurious != NULL)
+  if (is_undone && route->cc->on_spurious != NULL) {
     route->cc->on_spurious(route->cc_state, conn->endpoint->now);
+    tern_prr_end(&route->prr);
+  }
   TERN_EVENT(&conn->endpoint->events, conn->id, spurious_loss, .space = (uint8_t)space->id,
              .number = number);
 }
@@ -464,6 +466,24 @@ static void count_congestion(tern_conn *conn, struct tern_route *route, tern_tim
   conn->stats.congestion_events++;
 }
 
+/* One congestion event, and the way down to the window that the controller answers with. */
+static void tell_event(tern_conn *conn, struct tern_route *route, const tern_cc_congestion *event)
+{
+  const tern_cc_ops *cc = route->cc;
+  uint64_t before = cc->window_bytes(route->cc_state);
+
+  count_congestion(conn, route, event->sent_time);
+  cc->on_congestion(route->cc_state, event);
+  if (!cc->uses_prr || cc->window_bytes(route->cc_state) >= before)
+    return;
+  struct tern_prr_loss loss = {.now = event->now,
+                               .target_bytes = cc->window_bytes(route->cc_state),
+                               .lost_bytes = event->lost_bytes,
+                               .in_flight_bytes = event->in_flight_bytes,
+                               .datagram_bytes = route->pmtud.plpmtu_bytes};
+  tern_prr_begin(&route->prr, &loss);
+}
+
 static void tell_congestion(tern_conn *conn, struct tern_pn_space *space,
                             const struct loss_facts *facts)
 {
@@ -474,12 +494,12 @@ static void tell_congestion(tern_conn *conn, struct tern_pn_space *space,
                               .in_flight_bytes = route->in_flight.bytes,
                               .largest_lost = facts->largest};
 
-  count_congestion(conn, route, event.sent_time);
-  route->cc->on_congestion(route->cc_state, &event);
+  tell_event(conn, route, &event);
   uint64_t delay_ns = conn->peer_params.max_ack_delay_ms * TERN_MS;
   if (!tern_persistent_take(&space->loss.persistent, &route->rtt, delay_ns))
     return;
   route->cc->on_persistent_congestion(route->cc_state, event.now);
+  tern_prr_end(&route->prr);
   tern_rtt_on_persistent_congestion(&route->rtt);
   TERN_EVENT(&conn->endpoint->events, conn->id, persistent_congestion, .period_ns = 0);
 }
@@ -551,8 +571,7 @@ static void tell_ecn(tern_conn *conn, struct tern_route *route, const struct ter
                               .in_flight_bytes = route->in_flight.bytes,
                               .largest_lost = news->newest_number,
                               .is_ecn = true};
-  count_congestion(conn, route, event.sent_time);
-  route->cc->on_congestion(route->cc_state, &event);
+  tell_event(conn, route, &event);
 }
 
 /* [rfc9002-7.8] SHOULD NOT grow a window that is not used: there was nothing to send, or, where flow
@@ -562,6 +581,16 @@ static bool is_window_unused(const tern_conn *conn, const struct tern_route *rou
   uint64_t window_bytes = route->cc->window_bytes(route->cc_state);
 
   return conn->is_app_limited || conn->news.ack.prior_in_flight_bytes < window_bytes / 2;
+}
+
+static void update_prr(struct tern_route *route, const tern_cc_ack *ack)
+{
+  struct tern_prr_ack step = {.acked_bytes = ack->acked_bytes,
+                              .lost_bytes = ack->lost_bytes,
+                              .in_flight_bytes = ack->in_flight_bytes,
+                              .newest_sent_time = ack->newest_sent_time,
+                              .datagram_bytes = route->pmtud.plpmtu_bytes};
+  tern_prr_on_acked(&route->prr, &step);
 }
 
 void tern_conn_settle_acks(tern_conn *conn)
@@ -589,6 +618,8 @@ void tern_conn_settle_acks(tern_conn *conn)
     tell_ecn(conn, route, news);
   if (news->acked_bytes != 0)
     route->cc->on_acked(route->cc_state, &ack);
+  if (route->prr.is_active)
+    update_prr(route, &ack);
   if (route->cc->wants_app_limited != NULL && route->cc->wants_app_limited(route->cc_state))
     tern_rate_on_app_limited(&route->rate, route->in_flight.bytes);
   tern_conn_show_congestion(conn, route);

@@ -32,6 +32,7 @@ void tern_route_init(struct tern_route *route, const struct tern_route_args *arg
 void tern_route_set_cc(struct tern_route *route, const tern_cc_ops *cc, const tern_cc_start *start)
 {
   route->cc = cc;
+  tern_prr_end(&route->prr);
   cc->init(route->cc_state, start);
 }
 

@@ -22,6 +22,7 @@
 #include "recovery/ecn.h"
 #include "recovery/pacer.h"
 #include "recovery/pmtud.h"
+#include "recovery/prr.h"
 #include "recovery/rate.h"
 #include "recovery/rtt.h"
 #include "recovery/sent.h"
@@ -72,6 +73,7 @@ struct tern_route {
   struct tern_ecn_route ecn;
   struct tern_pmtud pmtud;
   struct tern_inflight in_flight;
+  struct tern_prr prr;
   tern_time congestion_time; /* of the last congestion event; 0 = none yet */
   const tern_cc_ops *cc;
   alignas(16) uint8_t cc_state[TERN_CC_STATE_BYTES];

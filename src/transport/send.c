@@ -323,6 +323,7 @@ static void open_round(struct send_round *round, tern_conn *conn, uint8_t route_
 
   *round = (struct send_round){.conn = conn, .route = route, .route_index = route_index};
   round->datagram_bytes = route->pmtud.plpmtu_bytes;
+  window = tern_prr_window(&route->prr, window);
   round->window_bytes = window > in_flight ? window - in_flight : 0;
   round->budget_bytes = tern_route_budget(route);
   conn->stats.pacing_rate = rate;
