@@ -43,7 +43,7 @@ static int take_text(struct tern_knobs *knobs, const char *who, int code, const 
   if (code == TERN_KNOB_CC) {
     knobs->cc = tern_cc_find(value);
     if (knobs->cc == NULL)
-      return tern_cli_refuse(who, "--cc %s: choose cubic, bbr, prague or newreno", value);
+      return tern_cli_refuse(who, "--cc %s: choose cubic, bbr, prague, adaptive or newreno", value);
   }
   return TERN_EXIT_OK;
 }

@@ -55,7 +55,7 @@ enum tern_knob {
 #define TERN_KNOB_HELP                                                                             \
   "      --log LEVEL          events on stderr: error, warn, info, debug or trace\n"               \
   "      --keylog FILE        append TLS secrets, for Wireshark (also $SSLKEYLOGFILE)\n"           \
-  "      --cc NAME            congestion controller: cubic, bbr, prague or newreno\n"              \
+  "      --cc NAME            congestion controller: cubic, bbr, prague, adaptive or newreno\n"    \
   "      --idle-timeout MS    give up a silent connection after this; 0 = never\n"                 \
   "      --mtu-max BYTES      largest UDP payload to probe for\n"                                  \
   "      --ciphers LIST       of aes128, aes256, chacha20, joined by ':'\n"                        \

@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-#define TERN_CC_STATE_BYTES 512
+#define TERN_CC_STATE_BYTES 576
 #define TERN_CC_VERSION 2
 
 typedef struct tern_cc_start {
@@ -125,8 +125,10 @@ extern const tern_cc_ops tern_cc_newreno;
 extern const tern_cc_ops tern_cc_bbr;
 /* Prague: ECT(1), RFC 9331, with the estimator of RFC 8257. For paths with L4S queues. */
 extern const tern_cc_ops tern_cc_prague;
+/* CUBIC or BBR, whichever the end of slow start speaks for. */
+extern const tern_cc_ops tern_cc_adaptive;
 
-/* By name ("cubic", "bbr", "prague", "newreno"), or NULL. */
+/* By name ("cubic", "bbr", "prague", "adaptive", "newreno"), or NULL. */
 const tern_cc_ops *tern_cc_find(const char *name);
 /* The names in order of preference: the n-th from 0, or NULL. */
 const char *tern_cc_name(size_t n);

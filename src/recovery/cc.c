@@ -5,7 +5,7 @@
 #include <tern/cc.h>
 
 static const tern_cc_ops *const controllers[] = {&tern_cc_cubic, &tern_cc_bbr, &tern_cc_prague,
-                                                 &tern_cc_newreno};
+                                                 &tern_cc_adaptive, &tern_cc_newreno};
 static const size_t controllers_count = sizeof controllers / sizeof controllers[0];
 
 const tern_cc_ops *tern_cc_find(const char *name)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The conformance kit: a path in a few lines, on which one controller sends.
  *
- *   sent packets wait in a ring; each is acknowledged rtt + bytes / rate after the one before, or lost,
- *   or marked, as the situation says; ACKs come one by one
+ *   sent packets pass a drop-tail queue and a transmitter; what left it is acknowledged one RTT later, or
+ *   lost, or marked, as the situation says; ACKs come one by one
  *
  * The extremes are not on a path: random calls with random values. */
 #include <stdalign.h>
@@ -17,12 +17,13 @@
 #define WINDOW_MIN (UINT64_C(2) * DATAGRAM)
 #define WINDOW_MAX (UINT64_C(1) << 31)
 #define RING 2048
-#define FLIGHT_MAX 200000 /* bytes: what the path and its queue hold; the rest is lost */
+#define QUEUE_NS (100 * TERN_MS) /* what may wait for the bottleneck; the rest is lost */
 #define GUARD_BYTES 64
 #define GUARD 0xc3
 
 struct packet {
   tern_time sent_time;
+  tern_time told_time; /* when the sender learns of its fate */
   tern_time delivered_time;
   tern_time first_sent_time;
   uint64_t delivered_bytes;
@@ -138,17 +139,23 @@ static void send_one(struct path *path)
 {
   struct packet *packet = &path->ring[path->next % RING];
   uint64_t rate = get_rate(path);
+  bool is_dropped = path->free_at > path->now + QUEUE_NS;
 
+  if (path->free_at < path->now)
+    path->free_at = path->now;
+  if (!is_dropped)
+    path->free_at += DATAGRAM * TERN_SECOND / path->rate;
   if (path->next == path->first)
     path->first_sent_time = path->delivered_time = path->now;
   *packet = (struct packet){.sent_time = path->now,
+                            .told_time = path->free_at + path->rtt_ns,
                             .delivered_time = path->delivered_time,
                             .first_sent_time = path->first_sent_time,
                             .delivered_bytes = path->delivered_bytes,
                             .lost_bytes = path->lost_bytes,
                             .tx_in_flight_bytes = get_in_flight(path) + DATAGRAM,
                             .is_app_limited = path->use_bytes_max != 0,
-                            .is_dropped = get_in_flight(path) >= FLIGHT_MAX};
+                            .is_dropped = is_dropped};
   path->next++;
   path->ops->on_sent(path->state.bytes, path->now, DATAGRAM, get_in_flight(path), path->next - 1);
   if (rate != 0)
@@ -228,12 +235,6 @@ static void acknowledge_oldest(struct path *path, const struct packet *packet)
   path->ops->on_acked(path->state.bytes, &ack);
 }
 
-static tern_time get_arrival(const struct path *path)
-{
-  tern_time at = path->ring[path->first % RING].sent_time + path->rtt_ns;
-  return at > path->free_at ? at : path->free_at;
-}
-
 /* Sends and acknowledges until `duration_ns` has gone by. */
 static void run(struct path *path, uint64_t duration_ns)
 {
@@ -241,7 +242,7 @@ static void run(struct path *path, uint64_t duration_ns)
 
   while (path->now < end && path->broken == NULL) {
     bool has_flight = path->next != path->first;
-    tern_time arrival = has_flight ? get_arrival(path) : end;
+    tern_time arrival = has_flight ? path->ring[path->first % RING].told_time : end;
     if (can_send(path) && path->pace_at <= arrival) {
       path->now = path->pace_at > path->now ? path->pace_at : path->now;
       send_one(path);
@@ -250,7 +251,6 @@ static void run(struct path *path, uint64_t duration_ns)
     if (!has_flight)
       break;
     path->now = arrival > path->now ? arrival : path->now;
-    path->free_at = path->now + DATAGRAM * TERN_SECOND / path->rate;
     const struct packet packet = path->ring[path->first % RING];
     if (packet.is_dropped || (path->lose_one_in != 0 && path->first % path->lose_one_in == 0))
       lose_oldest(path, &packet);
