@@ -113,7 +113,7 @@ struct tern_cc_ops {
   /* It holds the rate down on purpose: rate samples count as application-limited. */
   bool (*wants_app_limited)(const void *state);
   const char *(*state_name)(const void *state); /* for traces: a constant */
-  /* After a congestion event that lowered its window, tern goes down to it over a round [rfc6937]. */
+  /* After a loss that lowered its window, tern goes down to it over a round [rfc6937]. */
   bool uses_prr;
 };
 

@@ -4,7 +4,7 @@
 
 void tern_prr_begin(struct tern_prr *prr, const struct tern_prr_loss *loss)
 {
-  prr->is_active = true;
+  prr->is_active = loss->in_flight_bytes + loss->lost_bytes > loss->target_bytes;
   prr->recovery_time = loss->now;
   prr->flight_bytes = loss->in_flight_bytes + loss->lost_bytes;
   prr->target_bytes = loss->target_bytes;

@@ -41,7 +41,8 @@ struct tern_prr_loss {
   uint64_t datagram_bytes;
 };
 
-/* A congestion event lowered the window. One datagram may leave at once [rfc9002-7.3.2]. */
+/* A congestion event lowered the window. One datagram may leave at once [rfc9002-7.3.2]. A flight that was
+ * not above the target has nothing to come down from: then it stays inactive. */
 void tern_prr_begin(struct tern_prr *prr, const struct tern_prr_loss *loss);
 void tern_prr_on_acked(struct tern_prr *prr, const struct tern_prr_ack *ack);
 static inline void tern_prr_end(struct tern_prr *prr)

@@ -474,7 +474,8 @@ static void tell_event(tern_conn *conn, struct tern_route *route, const tern_cc_
 
   count_congestion(conn, route, event->sent_time);
   cc->on_congestion(route->cc_state, event);
-  if (!cc->uses_prr || cc->window_bytes(route->cc_state) >= before)
+  /* A mark is told before the queue overflows: to fall at once is what drains it. */
+  if (!cc->uses_prr || event->is_ecn || cc->window_bytes(route->cc_state) >= before)
     return;
   struct tern_prr_loss loss = {.now = event->now,
                                .target_bytes = cc->window_bytes(route->cc_state),
