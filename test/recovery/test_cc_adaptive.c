@@ -21,7 +21,8 @@ static const char *choose(uint64_t min_ns, uint64_t max_ns)
   cc->init(&state, &start);
   for (uint64_t i = 0; i < 40; i++) {
     uint64_t rtt_ns = i < 30 ? min_ns : max_ns;
-    tern_cc_ack ack = {.now = now += MS,
+    now += MS;
+    tern_cc_ack ack = {.now = now,
                        .acked_bytes = DATAGRAM,
                        .in_flight_bytes = 20000,
                        .prior_in_flight_bytes = 21200,
