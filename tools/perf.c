@@ -22,24 +22,32 @@ static void print_help(void)
        "  tern perf client -k --down 10G 127.0.0.1:4433");
 }
 
-static int run_client(int argc, char **argv)
+static const struct tern_perf_ops *ops_of(enum tern_perf_mode mode)
 {
-  struct tern_perf_run run;
-  memset(&run, 0, sizeof run);
-  int result = tern_perf_options_parse_client(&run.options, argc, argv);
-  if (result == TERN_EXIT_OK && !run.options.is_help)
-    result = tern_perf_run(&run, &tern_perf_stream_ops);
-  tern_perf_options_deinit(&run.options);
-  return result;
+  switch (mode) {
+  case TERN_PERF_HANDSHAKES:
+    return &tern_perf_handshake_ops;
+  case TERN_PERF_DATAGRAMS:
+    return &tern_perf_datagram_ops;
+  case TERN_PERF_H3:
+    return &tern_perf_h3_ops;
+  case TERN_PERF_BULK:
+  case TERN_PERF_REQUESTS:
+  case TERN_PERF_IDLE:
+    break;
+  }
+  return &tern_perf_stream_ops;
 }
 
-static int run_h3(int argc, char **argv)
+typedef int parse_options(struct tern_perf_options *options, int argc, char **argv);
+
+static int run_client(parse_options *parse, int argc, char **argv)
 {
   struct tern_perf_run run;
   memset(&run, 0, sizeof run);
-  int result = tern_perf_options_parse_h3(&run.options, argc, argv);
+  int result = parse(&run.options, argc, argv);
   if (result == TERN_EXIT_OK && !run.options.is_help)
-    result = tern_perf_run(&run, &tern_perf_h3_ops);
+    result = tern_perf_run(&run, ops_of(run.options.mode));
   tern_perf_options_deinit(&run.options);
   return result;
 }
@@ -56,8 +64,8 @@ int tern_perf_main(int argc, char **argv)
   if (strcmp(argv[1], "server") == 0)
     return tern_perf_server_main(argc - 1, argv + 1);
   if (strcmp(argv[1], "client") == 0)
-    return run_client(argc - 1, argv + 1);
+    return run_client(tern_perf_options_parse_client, argc - 1, argv + 1);
   if (strcmp(argv[1], "h3") == 0)
-    return run_h3(argc - 1, argv + 1);
+    return run_client(tern_perf_options_parse_h3, argc - 1, argv + 1);
   return tern_cli_refuse(TERN_PERF_WHO, "there is server, client and h3, but no \"%s\"", argv[1]);
 }

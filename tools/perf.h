@@ -93,12 +93,14 @@ struct tern_perf_run {
   size_t conns_asked, conns_opening, conns_open;
   bool is_told; /* why a connection failed was said */
   struct tern_list idle;
+  struct tern_list closing; /* slots whose handshake is done and whose connection is closed next */
   size_t busy;
   size_t again; /* jobs to be done again */
   struct tern_perf_pace pace;
   struct tern_perf_meter meter;
-  tern_loop_timer *pace_timer, *end_timer, *tick_timer;
+  tern_loop_timer *pace_timer, *end_timer, *tick_timer, *close_timer;
   tern_time began_at, ended_at, tick_at;
+  tern_time issued_at; /* datagrams: when the last one left; 0 = not yet */
   struct tern_perf_count last_tick;
   bool shows_progress;
 };
@@ -118,6 +120,9 @@ void tern_perf_on_done(struct tern_perf_slot *slot);
 void tern_perf_on_failed(struct tern_perf_slot *slot, const char *kind);
 /* The server did not look at it: it is done again, with the same due time. */
 void tern_perf_on_rejected(struct tern_perf_slot *slot);
+/* A datagram left, or is back; the slot is free for the next meanwhile. */
+void tern_perf_on_issued(struct tern_perf_slot *slot);
+void tern_perf_on_back(struct tern_perf_slot *slot, tern_time due_at, uint64_t bytes);
 /* Gives jobs that are due to slots that are free. */
 void tern_perf_pump(struct tern_perf_run *run);
 /* All connections that there will be are there. */
@@ -147,6 +152,9 @@ int tern_perf_reach(struct tern_perf_run *run);
 /* ---- perf_stream.c and so on ------------------------------------------------------------- */
 
 extern const struct tern_perf_ops tern_perf_stream_ops;
+extern const struct tern_perf_ops tern_perf_handshake_ops;
+void tern_perf_close_handshakes(struct tern_perf_run *run);
+extern const struct tern_perf_ops tern_perf_datagram_ops;
 extern const struct tern_perf_ops tern_perf_h3_ops;
 
 /* ---- perf_report.c ----------------------------------------------------------------------- */

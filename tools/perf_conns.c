@@ -81,18 +81,6 @@ static void go_on(struct tern_perf_run *run)
     tern_perf_stop(run);
 }
 
-void tern_perf_open_conns(struct tern_perf_run *run)
-{
-  while (run->conns_asked < run->options.connections && run->conns_opening < OPENING_MAX)
-    (void)open_conn(&run->conns[run->conns_asked++]);
-  if (run->conns_opening > 0 || run->conns_asked < run->options.connections)
-    return;
-  if (run->conns_open > 0)
-    tern_perf_begin(run);
-  else
-    tern_perf_stop(run);
-}
-
 /* Its slots can have jobs; what was rejected before goes first. */
 static void offer_slots(struct tern_perf_conn *conn)
 {
@@ -104,6 +92,33 @@ static void offer_slots(struct tern_perf_conn *conn)
     else
       tern_list_push_back(idle, &slot->idle);
   }
+}
+
+/* Jobs that are connections themselves need places only. */
+static void open_places(struct tern_perf_run *run)
+{
+  for (size_t i = 0; i < run->options.connections; i++) {
+    run->conns[i].is_open = true;
+    offer_slots(&run->conns[i]);
+  }
+  run->conns_open = run->options.connections;
+  tern_perf_begin(run);
+}
+
+void tern_perf_open_conns(struct tern_perf_run *run)
+{
+  if (run->ops->attach == NULL) {
+    open_places(run);
+    return;
+  }
+  while (run->conns_asked < run->options.connections && run->conns_opening < OPENING_MAX)
+    (void)open_conn(&run->conns[run->conns_asked++]);
+  if (run->conns_opening > 0 || run->conns_asked < run->options.connections)
+    return;
+  if (run->conns_open > 0)
+    tern_perf_begin(run);
+  else
+    tern_perf_stop(run);
 }
 
 static void withdraw_slots(struct tern_perf_conn *conn)

@@ -121,6 +121,7 @@ static void put_connections(struct tern_json *json, const struct tern_perf_meter
 {
   tern_json_open(json, "connections");
   tern_json_count(json, "opened", meter->conns_opened);
+  tern_json_count(json, "open_at_end", meter->conns_open);
   tern_json_count(json, "failed", meter->conns_failed);
   tern_json_count(json, "lost", meter->conns_lost);
   tern_json_count(json, "replaced", meter->conns_replaced);

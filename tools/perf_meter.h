@@ -54,6 +54,7 @@ struct tern_perf_meter {
   struct tern_perf_transport transport;
   struct tern_perf_cpu cpu; /* at the beginning, then what was used */
   uint64_t conns_opened, conns_failed, conns_lost, conns_replaced;
+  uint64_t conns_open;     /* when the run stopped */
   uint64_t heap_bytes;     /* of tern in this process, when the run stopped */
   uint64_t resident_bytes; /* of this process, then */
   double seconds;

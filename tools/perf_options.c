@@ -16,7 +16,7 @@
 #define BODY_MAX (UINT64_C(1) << 61)
 #define DATAGRAM_RATE 10000
 #define DATAGRAM_BYTES 1000
-#define DATAGRAM_BYTES_MAX 65000
+#define DATAGRAM_BYTES_MIN 8 /* the time in it */
 #define SECONDS_DEFAULT 10
 
 enum option_code {
@@ -68,6 +68,10 @@ static const struct option client_options[] = {
     {"down", required_argument, NULL, OPTION_DOWN},
     {"up", required_argument, NULL, OPTION_UP},
     {"requests", optional_argument, NULL, OPTION_REQUESTS},
+    {"handshakes", optional_argument, NULL, OPTION_HANDSHAKES},
+    {"idle", required_argument, NULL, OPTION_IDLE},
+    {"datagrams", optional_argument, NULL, OPTION_DATAGRAMS},
+    {"datagram-bytes", required_argument, NULL, OPTION_DATAGRAM_BYTES},
     {"request-bytes", required_argument, NULL, OPTION_REQUEST_BYTES},
     {"response-bytes", required_argument, NULL, OPTION_RESPONSE_BYTES},
     SHARED_OPTIONS,
@@ -88,12 +92,20 @@ static void print_client_help(void)
        "modes (one; the default is --down 1G):\n"
        "      --down SIZE          each stream downloads SIZE\n"
        "      --up SIZE            each stream uploads SIZE; with --down as many streams each way\n"
-       "      --requests [N]       N requests in all, or as many as --duration allows\n\n"
+       "      --requests [N]       N requests in all, each a stream\n"
+       "      --handshakes [N]     N connections, closed when their handshake is done; as many at "
+       "a\n"
+       "                           time as --connections says\n"
+       "      --datagrams [N]      N DATAGRAM frames, which tern's server sends back\n"
+       "      --idle N             N connections that are held and do nothing\n"
+       "Without N they go on for --duration, by default 10 seconds.\n\n"
        "options:\n"
        "      --connections N      connections; default 1\n"
        "      --streams N          streams at a time on each connection; default 1\n"
        "      --request-bytes SIZE what a request carries beyond its 8 bytes; default 0\n"
-       "      --response-bytes SIZE what the server answers; default 1\n" SHARED_HELP);
+       "      --response-bytes SIZE what the server answers; default 1\n"
+       "      --datagram-bytes SIZE of each; default 1000\n" SHARED_HELP
+       "\nexit codes: as of tern get; 6 if anything failed");
 }
 
 static void print_h3_help(void)
@@ -148,23 +160,65 @@ static int take_duration(struct tern_perf_options *options)
 static int set_mode(struct tern_perf_options *options, enum tern_perf_mode mode)
 {
   if (options->has_mode && options->mode != mode)
-    return tern_cli_refuse(options->who, "one mode at a time: --down and --up, or --requests");
+    return tern_cli_refuse(options->who, "one mode at a time; --down and --up are one");
   options->has_mode = true;
   options->mode = mode;
   return TERN_EXIT_OK;
 }
 
+struct counted_mode {
+  int code;
+  const char *name;
+  enum tern_perf_mode mode;
+};
+
+static const struct counted_mode counted_modes[] = {
+    {OPTION_REQUESTS, "requests", TERN_PERF_REQUESTS},
+    {OPTION_HANDSHAKES, "handshakes", TERN_PERF_HANDSHAKES},
+    {OPTION_DATAGRAMS, "datagrams", TERN_PERF_DATAGRAMS},
+};
+
+static const struct counted_mode *find_counted_mode(int code)
+{
+  for (size_t i = 0; i < sizeof counted_modes / sizeof counted_modes[0]; i++)
+    if (counted_modes[i].code == code)
+      return &counted_modes[i];
+  return NULL;
+}
+
 /* "--requests 100" and "--requests=100"; a host is never digits alone. */
-static int take_requests(struct tern_perf_options *options, int argc, char **argv)
+static int take_jobs(struct tern_perf_options *options, const struct counted_mode *mode, int argc,
+                     char **argv)
 {
   uint64_t number;
-  int result = options->mode == TERN_PERF_H3 ? TERN_EXIT_OK : set_mode(options, TERN_PERF_REQUESTS);
+  int result = options->mode == TERN_PERF_H3 ? TERN_EXIT_OK : set_mode(options, mode->mode);
   if (optarg == NULL && optind < argc && tern_cli_parse_number(argv[optind], UINT64_MAX, &number))
     optarg = argv[optind++];
   options->requests = UINT64_MAX;
   if (result == TERN_EXIT_OK && optarg != NULL)
-    result = take_count(options, "requests", JOBS_MAX, &options->requests);
+    result = take_count(options, mode->name, JOBS_MAX, &options->requests);
   return result;
+}
+
+static int take_idle(struct tern_perf_options *options)
+{
+  int result = set_mode(options, TERN_PERF_IDLE);
+  options->requests = UINT64_MAX;
+  if (result == TERN_EXIT_OK)
+    result = take_count(options, "idle", CONNECTIONS_MAX, &options->connections);
+  return result;
+}
+
+static int take_datagram_bytes(struct tern_perf_options *options)
+{
+  int result = take_size(options, "datagram-bytes", &options->datagram_bytes);
+  if (result != TERN_EXIT_OK)
+    return result;
+  if (options->datagram_bytes < DATAGRAM_BYTES_MIN ||
+      options->datagram_bytes > TERN_PERF_DATAGRAM_MAX)
+    return tern_cli_refuse(options->who, "--datagram-bytes: choose %d to %d", DATAGRAM_BYTES_MIN,
+                           TERN_PERF_DATAGRAM_MAX);
+  return TERN_EXIT_OK;
 }
 
 static int take_bulk(struct tern_perf_options *options, const char *name, uint64_t *value)
@@ -192,6 +246,10 @@ static int take_value(struct tern_perf_options *options, int code)
     return take_size(options, "request-bytes", &options->request_bytes);
   case OPTION_RESPONSE_BYTES:
     return take_size(options, "response-bytes", &options->response_bytes);
+  case OPTION_IDLE:
+    return take_idle(options);
+  case OPTION_DATAGRAM_BYTES:
+    return take_datagram_bytes(options);
   case OPTION_BODY_BYTES:
     return take_size(options, "body-bytes", &options->request_bytes);
   case OPTION_RATE:
@@ -242,6 +300,7 @@ static void init(struct tern_perf_options *options, const char *who)
   options->connections = 1;
   options->streams = 1;
   options->response_bytes = 1;
+  options->datagram_bytes = DATAGRAM_BYTES;
   tern_knobs_init(&options->knobs);
 }
 
@@ -250,8 +309,8 @@ static int take_all(struct tern_perf_options *options, int argc, char **argv,
 {
   int code;
   while ((code = getopt_long(argc, argv, "hk46X:", table, NULL)) != -1) {
-    int result =
-        code == OPTION_REQUESTS ? take_requests(options, argc, argv) : take_option(options, code);
+    const struct counted_mode *mode = find_counted_mode(code);
+    int result = mode != NULL ? take_jobs(options, mode, argc, argv) : take_option(options, code);
     if (result != TERN_EXIT_OK || options->is_help)
       return result;
   }
@@ -284,8 +343,15 @@ static void fill_in_client(struct tern_perf_options *options)
 {
   if (!options->has_mode)
     options->down_bytes = UINT64_C(1) << 30;
-  if (options->mode != TERN_PERF_REQUESTS)
-    return;
+  if (options->mode == TERN_PERF_IDLE)
+    options->streams = 0;
+  if (options->mode == TERN_PERF_HANDSHAKES || options->mode == TERN_PERF_DATAGRAMS)
+    options->streams = 1;
+  if (options->mode == TERN_PERF_DATAGRAMS) {
+    options->request_bytes = options->datagram_bytes;
+    if (options->rate == 0)
+      options->rate = DATAGRAM_RATE;
+  }
   if (options->requests == UINT64_MAX && options->duration_ns == 0)
     options->duration_ns = SECONDS_DEFAULT * TERN_SECOND;
 }

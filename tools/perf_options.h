@@ -15,6 +15,7 @@
 #define TERN_PERF_CLIENT_WHO "tern perf client"
 #define TERN_PERF_H3_WHO "tern perf h3"
 #define TERN_PERF_PORT 4433
+#define TERN_PERF_DATAGRAM_MAX 65535
 #define TERN_PERF_FIELDS_MAX 32
 
 enum tern_perf_mode {
@@ -35,10 +36,12 @@ struct tern_perf_options {
   int family;          /* 4, 6, or 0 for both */
   struct tern_url url; /* host and port, and the rest for h3 */
   uint64_t connections;
-  uint64_t streams;                       /* at a time on each connection */
-  uint64_t down_bytes;                    /* bulk: of each stream */
-  uint64_t up_bytes;                      /* bulk: of each stream */
-  uint64_t request_bytes, response_bytes; /* requests; h3: the body of each request */
+  uint64_t streams;        /* at a time on each connection */
+  uint64_t down_bytes;     /* bulk: of each stream */
+  uint64_t up_bytes;       /* bulk: of each stream */
+  uint64_t request_bytes;  /* of each request, or datagram */
+  uint64_t response_bytes; /* of each response */
+  uint64_t datagram_bytes;
   uint64_t requests;    /* jobs in all; UINT64_MAX = until the time is over; 0 = not said */
   uint64_t rate;        /* jobs per second; 0 = as fast as they are done */
   uint64_t duration_ns; /* 0 = until all is done */

@@ -56,21 +56,63 @@ static void print_way(const char *name, uint64_t bytes, double seconds)
            tern_progress_format_bytes(bytes, text, sizeof text));
 }
 
+/* "85.3 us", "12.0 ms", "1.94 s" */
+static const char *format_time(uint64_t ns, char *text, size_t size)
+{
+  if (ns < TERN_MS)
+    snprintf(text, size, "%.1f us", (double)ns / US);
+  else if (ns < TERN_SECOND)
+    snprintf(text, size, "%.2f ms", (double)ns / 1e6);
+  else
+    snprintf(text, size, "%.3f s", (double)ns / 1e9);
+  return text;
+}
+
 static void print_samples(const char *name, struct tern_samples *samples)
 {
+  static const struct {
+    const char *name;
+    double q;
+  } quantiles[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p99.9", 0.999}, {"max", 1}};
+  char text[32];
   if (samples->seen == 0)
     return;
-  printf("%-11s p50 %.1f  p90 %.1f  p99 %.1f  p99.9 %.1f  max %.1f us\n", name,
-         (double)tern_samples_get_quantile(samples, 0.5) / US,
-         (double)tern_samples_get_quantile(samples, 0.9) / US,
-         (double)tern_samples_get_quantile(samples, 0.99) / US,
-         (double)tern_samples_get_quantile(samples, 0.999) / US, (double)samples->most / US);
+  printf("%-11s", name);
+  for (size_t i = 0; i < sizeof quantiles / sizeof quantiles[0]; i++)
+    printf(" %s %s%s", quantiles[i].name,
+           format_time(tern_samples_get_quantile(samples, quantiles[i].q), text, sizeof text),
+           quantiles[i].q < 1 ? " " : "\n");
+}
+
+/* What is not back has been lost on one of the two ways. */
+static void print_datagrams(const struct tern_perf_meter *meter)
+{
+  uint64_t issued = meter->count.done + meter->count.unfinished + meter->count.failed;
+  printf("datagrams   %" PRIu64 " sent, %.1f/s, %" PRIu64 " came back, %.3f %% lost\n", issued,
+         (double)issued / meter->seconds, meter->count.done,
+         issued == 0 ? 0 : 100 * (1 - (double)meter->count.done / (double)issued));
+}
+
+static void print_idle(const struct tern_perf_meter *meter)
+{
+  double conns = (double)(meter->conns_open == 0 ? 1 : meter->conns_open);
+  printf("idle        %" PRIu64 " connections were open at the end; here each takes %.0f bytes of "
+         "tern's heap, %.0f resident\n",
+         meter->conns_open, (double)meter->heap_bytes / conns,
+         (double)meter->resident_bytes / conns);
 }
 
 static void print_jobs(const struct tern_perf_run *run)
 {
   const struct tern_perf_meter *meter = &run->meter;
   const struct tern_perf_count *count = &meter->count;
+  if (run->options.mode == TERN_PERF_DATAGRAMS || run->options.mode == TERN_PERF_IDLE) {
+    if (run->options.mode == TERN_PERF_IDLE)
+      print_idle(meter);
+    else
+      print_datagrams(meter);
+    return;
+  }
   printf("%-11s %" PRIu64 " done, %.1f/s", noun_of(run->options.mode), count->done,
          (double)count->done / meter->seconds);
   if (count->failed > 0)
@@ -131,7 +173,8 @@ static void print_text(struct tern_perf_run *run)
   print_way("down", meter->count.received_bytes, meter->seconds);
   print_way("up", meter->count.sent_bytes, meter->seconds);
   print_jobs(run);
-  print_samples("latency", &meter->latency);
+  if (options->mode != TERN_PERF_HANDSHAKES)
+    print_samples("latency", &meter->latency);
   if (options->mode == TERN_PERF_H3)
     print_samples("first byte", &meter->first_byte);
   print_samples("handshake", &meter->handshake);

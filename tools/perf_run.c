@@ -14,7 +14,9 @@
 #define STREAM_WINDOW_MAX (UINT64_C(32) << 20)
 #define CONN_WINDOW (UINT64_C(16) << 20)
 #define CONN_WINDOW_MAX (UINT64_C(128) << 20)
+#define IDLE_TIMEOUT_MS 600000
 #define SOCKET_BYTES (16u << 20)
+#define LINGER_NS (300 * TERN_MS) /* for the last datagrams to come back */
 #define FLUSH_TURNS_MIN 3
 #define FLUSH_TURNS_MAX 10000
 
@@ -108,6 +110,24 @@ void tern_perf_on_rejected(struct tern_perf_slot *slot)
   tern_perf_pump(run);
 }
 
+void tern_perf_on_issued(struct tern_perf_slot *slot)
+{
+  free_slot(slot);
+}
+
+void tern_perf_on_back(struct tern_perf_slot *slot, tern_time due_at, uint64_t bytes)
+{
+  struct tern_perf_run *run = slot->conn->run;
+  tern_time now = tern_perf_clock();
+  if (run->phase != TERN_PERF_RUNNING || due_at < run->began_at || due_at > now)
+    return;
+  tern_perf_on_received(slot, bytes);
+  tern_samples_add(&run->meter.latency, now - due_at);
+  run->meter.count.done++;
+  if (run->issued_at != 0)
+    tern_perf_pump(run);
+}
+
 /* False if there is no job for it now. */
 static bool start_next(struct tern_perf_run *run, struct tern_perf_slot *slot, tern_time now)
 {
@@ -128,6 +148,18 @@ static bool start_next(struct tern_perf_run *run, struct tern_perf_slot *slot, t
   return true;
 }
 
+/* Nothing is left to begin and nothing under way. Datagrams are waited for a little. */
+static void end_or_linger(struct tern_perf_run *run, tern_time now)
+{
+  bool is_back = run->meter.count.done + run->meter.count.failed >= run->pace.issued;
+  if (run->options.mode != TERN_PERF_DATAGRAMS || is_back) {
+    tern_perf_stop(run);
+  } else if (run->issued_at == 0) {
+    run->issued_at = now;
+    tern_loop_set_timer(run->end_timer, now + LINGER_NS);
+  }
+}
+
 void tern_perf_pump(struct tern_perf_run *run)
 {
   struct tern_list_node *node;
@@ -138,7 +170,7 @@ void tern_perf_pump(struct tern_perf_run *run)
   if (run->phase != TERN_PERF_RUNNING)
     return;
   if (run->busy + run->again == 0 && tern_perf_pace_is_over(&run->pace))
-    tern_perf_stop(run);
+    end_or_linger(run, now);
   else if (run->pace.rate > 0 && !tern_list_is_empty(&run->idle))
     tern_loop_set_timer(run->pace_timer, tern_perf_pace_next_at(&run->pace));
 }
@@ -185,10 +217,14 @@ void tern_perf_stop(struct tern_perf_run *run)
 {
   tern_endpoint_stats stats;
   if (run->phase == TERN_PERF_RUNNING) {
-    run->ended_at = tern_perf_clock();
+    run->ended_at = run->issued_at != 0 ? run->issued_at : tern_perf_clock();
     run->meter.cpu = tern_perf_cpu_since(run->meter.cpu);
     run->meter.seconds = (double)(run->ended_at - run->began_at) / 1e9;
     run->meter.count.unfinished = run->busy + run->again;
+    if (run->options.mode == TERN_PERF_DATAGRAMS)
+      run->meter.count.unfinished =
+          run->pace.issued - run->meter.count.done - run->meter.count.failed;
+    run->meter.conns_open = run->conns_open;
     tern_endpoint_get_stats(tern_loop_get_endpoint(run->loop), &stats);
     run->meter.heap_bytes = stats.heap_bytes_now;
     run->meter.resident_bytes = tern_perf_resident_bytes();
@@ -209,8 +245,20 @@ static void on_pace_timer(void *arg, tern_time now)
 
 static void on_end_timer(void *arg, tern_time now)
 {
+  struct tern_perf_run *run = arg;
   (void)now;
-  tern_perf_stop(arg);
+  if (run->options.mode != TERN_PERF_DATAGRAMS || run->issued_at != 0) {
+    tern_perf_stop(run);
+    return;
+  }
+  run->pace.total = run->pace.issued;
+  tern_perf_pump(run);
+}
+
+static void on_close_timer(void *arg, tern_time now)
+{
+  (void)now;
+  tern_perf_close_handshakes(arg);
 }
 
 static void on_tick_timer(void *arg, tern_time now)
@@ -260,6 +308,8 @@ static int make_loop(struct tern_perf_run *run)
   config.stream_window_max_bytes = STREAM_WINDOW_MAX;
   config.conn_window_bytes = CONN_WINDOW;
   config.conn_window_max_bytes = CONN_WINDOW_MAX;
+  if (run->options.mode == TERN_PERF_IDLE) /* the time alone ends it */
+    config.idle_timeout_ms = IDLE_TIMEOUT_MS;
   tern_knobs_apply(&run->options.knobs, &config);
   tern_loop_config loop_config;
   tern_loop_config_init(&loop_config, sizeof loop_config);
@@ -272,6 +322,7 @@ static int make_loop(struct tern_perf_run *run)
     return refuse(run, why);
   if (tern_loop_add_timer(run->loop, on_pace_timer, run, &run->pace_timer) != TERN_OK ||
       tern_loop_add_timer(run->loop, on_end_timer, run, &run->end_timer) != TERN_OK ||
+      tern_loop_add_timer(run->loop, on_close_timer, run, &run->close_timer) != TERN_OK ||
       tern_loop_add_timer(run->loop, on_tick_timer, run, &run->tick_timer) != TERN_OK)
     return refuse(run, "not enough memory");
   return TERN_EXIT_OK;
@@ -339,6 +390,7 @@ int tern_perf_run(struct tern_perf_run *run, const struct tern_perf_ops *ops)
 {
   run->ops = ops;
   tern_list_init(&run->idle);
+  tern_list_init(&run->closing);
   tern_perf_meter_init(&run->meter);
   int result = go(run);
   tern_loop_free(run->loop);

@@ -113,6 +113,35 @@ class Protocol(Case):
         self.assertGreater(said["received_bytes"], 0)
         self.assertGreaterEqual(said["seconds"], 0.3)
 
+    def test_handshakes(self):
+        said = self.client("--handshakes", "30", "--connections", "3")
+        self.assertEqual((said["mode"], said["done"], said["failed"]), ("handshakes", 30, 0))
+        self.assertEqual((said["connections"]["opened"], said["handshake_us"]["count"]), (30, 30))
+        code, rest = self.server.stop()  # each was complete for the server, too
+        self.assertEqual(code, 0)
+        self.assertIn(", 30 connections, 0 open", rest)
+        self.setUp()
+
+    def test_idle(self):
+        said = self.client("--idle", "150", "--duration", "0.2")
+        self.assertEqual((said["mode"], said["done"], said["failed"]), ("idle", 0, 0))
+        self.assertEqual((said["connections"]["opened"], said["connections"]["open_at_end"]), (150, 150))
+        self.assertGreater(said["connections"]["heap_bytes"], 0)
+
+    def test_datagrams(self):
+        said = self.client("--datagrams", "200", "--datagram-bytes", "600", "--connections", "2", "--rate", "2000")
+        self.assertEqual((said["mode"], said["failed"]), ("datagrams", 0))
+        self.assertEqual(said["done"] + said["unfinished"], 200)  # what is lost is counted, too
+        self.assertGreater(said["done"], 0)
+        self.assertEqual((said["sent_bytes"], said["received_bytes"]), (120_000, 600 * said["done"]))
+        self.assertEqual(said["latency_us"]["count"], said["done"])
+
+    def test_datagram_too_large(self):
+        done = run("client", "--cacert", self.cert, "--datagrams", "1", "--datagram-bytes", "5000",
+                   f"127.0.0.1:{self.server.port}")
+        self.assertEqual((done.returncode, done.stdout), (5, ""), done.stderr)
+        self.assertIn("--datagram-bytes: 5000 is above", done.stderr)
+
     def test_text(self):
         done = run("client", "--cacert", self.cert, "--requests", "10", f"localhost:{self.server.port}")
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -201,6 +230,10 @@ class Errors(Case):
                 ('--down: "1X" is no size', "client", "--down", "1X", "h"),
                 ("--up: 0 is below 1", "client", "--up", "0", "h"),
                 ("one mode at a time", "client", "--down", "1", "--requests", "1", "h"),
+                ("one mode at a time", "client", "--idle", "1", "--handshakes", "h"),
+                ("--idle: 0 is below 1", "client", "--idle", "0", "h"),
+                ("--datagram-bytes: choose 8 to 65535", "client", "--datagram-bytes", "7", "h"),
+                ("--datagram-bytes: choose 8 to 65535", "client", "--datagram-bytes", "65536", "h"),
                 ("--duration: 0", "client", "--duration", "0", "h"), ("h/x", "client", "h/x"),
                 ("one HOST:PORT at a time", "client", "h", "g"), ("its port", "client", "h:99999"),
                 ("exclude each other", "client", "-k", "--cacert", "x", "h"), ("no URL given", "h3"),
