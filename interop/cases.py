@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The cases: each starts a server, runs a client against it, and judges both."""
 
+import json
 import os
 import socket
 
@@ -8,7 +9,7 @@ import origin
 import procs
 from place import HOST, SMALL, sha256
 
-NAMES = ("handshake", "download", "upload", "requests", "badcert")
+NAMES = ("handshake", "download", "upload", "requests", "badcert", "load", "perf")
 REQUESTS = 1000
 SHORT_SECONDS = 20
 
@@ -40,9 +41,15 @@ class Case:
             with open(f"{stem}.server.log", "w", encoding="utf-8") as self.server_log:
                 getattr(self, name)()
 
-    def serving(self, cert="good"):
+    def applies(self, name):
+        """Whether the two can do the case of that name."""
+        if name == "load":
+            return self.client.is_loader
+        return name != "perf" or (self.server.is_perf and self.client.is_perf)
+
+    def serving(self, cert="good", kind="server"):
         """A running server, to be used with `with`."""
-        return Serving(self, cert)
+        return Serving(self, cert, kind)
 
     def get(self, url, cacert="ca", **want):
         """Runs the client; its exit code."""
@@ -119,6 +126,35 @@ class Case:
         if seen and seen != {"connections": 1, "requests": REQUESTS} and seen != {"connections": 1}:
             raise Failed(f"the server saw {seen}, not {REQUESTS} requests on one connection")
 
+    def load(self):
+        """Requests on several connections by `tern perf h3`: each answered with 200."""
+        with self.serving() as url:
+            cacert, conns = self.place.path("ca.pem"), self.server.conns_max
+            command = self.client.load(f"{url}/small.txt", cacert, REQUESTS, conns)
+            code = procs.run(command, self.log, self.seconds, env=self.env)
+        said = self.said()
+        if code != 0 or (said["done"], said["failed"]) != (REQUESTS, 0):
+            raise Failed(f"client: exit {code}, {said['done']} done, {said['failed']} failed")
+        if said["statuses"] != {"200": REQUESTS}:
+            raise Failed(f"client: {said['statuses']}")
+
+    def said(self):
+        """The JSON object in the client's log."""
+        with open(self.log.name, encoding="utf-8", errors="replace") as file:
+            lines = [line for line in file if line.startswith("{")]
+        if not lines:
+            raise Failed("client: no report")
+        return json.loads(lines[-1])
+
+    def perf(self):
+        """The perf protocol: streams down and up, and many small ones."""
+        with self.serving(kind="perf_server") as url:
+            address = url.rsplit("/", 1)[1].replace(HOST, "127.0.0.1")
+            for command in self.client.perf(address, self.place.path("ca.pem"), self.size, REQUESTS):
+                code = procs.run(command, self.log, self.seconds, env=self.env)
+                if code != 0:
+                    raise Failed(f"client: {'no end' if code is None else f'exit {code}'}")
+
     def badcert(self):
         """A CA that the client does not know; then a name that is not the server's."""
         with self.serving() as url:
@@ -137,13 +173,13 @@ class Case:
 class Serving:
     """Starts a server for a case and stops it; tern must stop by itself with 0."""
 
-    def __init__(self, case, cert):
+    def __init__(self, case, cert, kind):
         self.case = case
         place, peer = case.place, case.server
         self.origin = origin.Origin(place.www, place.uploads)
         peer.origin_port = self.origin.port
         port = procs.free_port(socket.SOCK_DGRAM)
-        command = peer.server(port, cert, place.uploads)
+        command = getattr(peer, kind)(port, cert, place.uploads)
         self.url = f"https://{HOST}:{port}"
         try:
             self.program = procs.Server(command, case.server_log, port, case.env)

@@ -18,6 +18,9 @@ class Peer:
 
     name = stack = ""
     is_server = is_client = False
+    is_loader = False  # has load(), which counts what it was answered
+    conns_max = 4  # from one address and port, for those who tell connections by it
+    is_perf = False  # speaks the perf protocol: has perf_server() and perf()
     cert_codes = (4,)
     # Bodies of this size and of this with --full; a stack in Python is slow.
     size, full_size = 32 * MIB, 1024 * MIB
@@ -99,6 +102,7 @@ class Tern(Program):
     """The program under test."""
 
     name, stack = "tern", "tern"
+    is_loader = is_perf = True
 
     def __init__(self, place, program):
         super().__init__(place)
@@ -113,6 +117,24 @@ class Tern(Program):
 
     def seen(self, log):
         return None
+
+    def load(self, url, cacert, requests, conns):
+        """The command of `tern perf h3`."""
+        many = ("--requests", str(requests), "--connections", str(conns), "--streams", "10")
+        return [*self.program, "perf", "h3", url, "--cacert", cacert, *many, "--json"]
+
+    def perf_server(self, port, cert, _uploads):
+        """The command of `tern perf server`."""
+        place = self.place
+        files = ("--cert", place.path(f"{cert}.pem"), "--key", place.path(f"{cert}.key"))
+        return [*self.program, "perf", "server", f"127.0.0.1:{port}", *files, "--each", "--json"]
+
+    def perf(self, address, cacert, size, requests):
+        """The commands of `tern perf client`."""
+        client = (*self.program, "perf", "client", address, "--cacert", cacert)
+        yield [*client, "--down", str(size // 4), "--up", str(size // 4), "--streams", "4"]
+        yield [*client, "--requests", str(requests), "--streams", "20", "--request-bytes", "300"]
+        yield [*client, "--handshakes", "20"]
 
 
 class Built(Program):
@@ -131,11 +153,22 @@ class Built(Program):
 class QuicGo(Built):
     """quic-go's http3."""
 
-    name, stack = "quic-go", "quic-go"
+    name, stack, is_perf = "quic-go", "quic-go", True
 
     def __init__(self, place):
         super().__init__(place, "go.mod", r"quic-go v([0-9.]+)")
         self.program = (os.path.join(place.out, "quic-go", "quic-go"),)
+
+    def perf_server(self, port, cert, _uploads):
+        """The command of its perf server."""
+        place = self.place
+        files = ("--cert", place.path(f"{cert}.pem"), "--key", place.path(f"{cert}.key"))
+        return [*self.program, "perf-serve", f"127.0.0.1:{port}", *files]
+
+    def perf(self, address, cacert, size, requests):
+        """The command of its perf client: both ways, small ones, and a unidirectional request."""
+        both = ("--down", str(size), "--up", str(size), "--requests", str(requests))
+        yield [*self.program, "perf-get", address, "--cacert", cacert, *both]
 
 
 class Quinn(Built):
@@ -151,7 +184,7 @@ class Quinn(Built):
 class Quiche(Built):
     """Cloudflare's quiche."""
 
-    name, stack = "quiche", "quiche"
+    name, stack, conns_max = "quiche", "quiche", 1
 
     def __init__(self, place):
         super().__init__(place, "Cargo.toml", r'quiche = "=([0-9.]+)"')

@@ -112,7 +112,10 @@ def run_role(matrix, tern, rows, options, role):
         server, client = (tern, peer) if role == "server" else (peer, tern)
         for name in matrix.names:
             kind = browser.BrowserCase if client.name == "chromium" else cases.Case
-            matrix.run(lambda kind=kind: kind(tern.place, server, client, options), name)
+            if kind(tern.place, server, client, options).applies(name):
+                matrix.run(lambda kind=kind: kind(tern.place, server, client, options), name)
+            else:
+                matrix.cell("-")
         print()
 
 

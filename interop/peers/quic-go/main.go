@@ -5,6 +5,8 @@
 //
 //	quic-go get URL [-o FILE] [-T FILE] [--cacert F] [--repeat N] [--max-time S]
 //	quic-go serve DIR --listen ADDR --cert F --key F [--upload DIR]
+//	quic-go perf-get HOST:PORT [--cacert F] [--down N] [--up N] [--requests N] [--max-time S]
+//	quic-go perf-serve ADDR --cert F --key F
 //
 // Exit codes: 0 everything complete, 1 failure, 2 usage, 4 certificate refused.
 // With QLOGDIR set, quic-go writes a qlog file per connection there.
@@ -52,6 +54,10 @@ func run(args []string) error {
 		return get(args[1:])
 	case "serve":
 		return serve(args[1:])
+	case "perf-get":
+		return perfGet(args[1:])
+	case "perf-serve":
+		return perfServe(args[1:])
 	}
 	return errUsage
 }
