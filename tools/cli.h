@@ -30,6 +30,7 @@ tern_command tern_get_main;
 tern_command tern_serve_main;
 tern_command tern_perf_main;
 tern_command tern_sim_main;
+tern_command tern_link_main;
 
 /* "tern get: <message>" and a newline on stderr. `who` is "tern get" and the like. */
 __attribute__((format(printf, 2, 3))) void tern_cli_say(const char *who, const char *format, ...);

@@ -16,6 +16,7 @@ static const struct {
     {"serve", tern_serve_main, "serve a folder over HTTP/3"},
     {"perf", tern_perf_main, "measure QUIC and HTTP/3, ours or another's"},
     {"sim", tern_sim_main, "run tern over a simulated network"},
+    {"link", tern_link_main, "relay UDP over a bad network, live"},
 };
 
 #define COMMANDS (sizeof commands / sizeof commands[0])
