@@ -6,6 +6,7 @@
 #include "cli.h"
 #include "sim_options.h"
 #include "sim_report.h"
+#include "sim_study.h"
 
 static uint64_t clock_ns(void)
 {
@@ -60,12 +61,36 @@ static int run_once(const struct tern_sim_options *options)
   return result;
 }
 
+static int run_many(const struct tern_sim_options *options)
+{
+  struct tern_text summary = {0}, csv = {0}, json = {0}, html = {0};
+  struct tern_study study;
+  uint64_t started = clock_ns();
+  bool is_good = tern_study_run_all(&study, options);
+  study.wall_ns = clock_ns() - started;
+  if (is_good) {
+    tern_study_text(&summary, &study);
+    tern_study_csv(&csv, &study);
+    tern_study_json(&json, &study);
+    tern_study_html(&html, &study);
+    is_good = save(options->is_quiet ? NULL : "-", &summary);
+    is_good = save(options->csv, &csv) && is_good;
+    is_good = save(options->json, &json) && is_good;
+    is_good = save(options->html, &html) && is_good;
+  } else {
+    tern_cli_say(TERN_SIM_WHO, "the jobs could not be started");
+  }
+  bool has_failed = study.failed != 0;
+  tern_study_deinit(&study);
+  return !is_good ? TERN_EXIT_LOCAL : has_failed ? TERN_EXIT_TRANSFER : TERN_EXIT_OK;
+}
+
 int tern_sim_main(int argc, char **argv)
 {
   struct tern_sim_options options;
   int result = tern_sim_options_parse(&options, argc, argv);
   if (result == TERN_EXIT_OK && !options.is_help)
-    result = run_once(&options);
+    result = options.runs > 1 ? run_many(&options) : run_once(&options);
   tern_sim_options_deinit(&options);
   return result;
 }

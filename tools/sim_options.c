@@ -316,8 +316,7 @@ static int put_together(struct tern_sim_options *options, struct draft *draft)
     draft->link.queue = tern_value_of(0);
   scenario->links[0] = draft->link;
   scenario->links[1] = draft->back;
-  if (!draft->has_back_delay)
-    scenario->links[1].delay = draft->link.delay;
+  scenario->links[1].follows = !draft->has_back_delay;
   scenario->links_count = 2;
   return add_flows(scenario, draft);
 }

@@ -320,4 +320,7 @@ void tern_scenario_draw(const struct tern_scenario *scenario, uint64_t seed,
   drawn->seed = seed;
   tern_random_seeded_init(&random, seed ^ UINT64_C(0x7465726e73696d00));
   tern_scenario_each(drawn, draw_one, &random);
+  for (size_t i = 1; i < drawn->links_count; i++)
+    if (drawn->links[i].follows)
+      drawn->links[i].delay = drawn->links[0].delay;
 }

@@ -29,6 +29,7 @@ struct tern_link_spec {
   struct tern_value reorder, reorder_by, duplicate, corrupt;
   struct tern_value mtu, mark, mark_queue, bleach;
   struct tern_value police, police_burst;
+  bool follows;                 /* its delay is that of the first link, as drawn */
   struct tern_value aqm, radio; /* enum tern_sim_aqm, enum tern_sim_radio */
 };
 

@@ -133,6 +133,36 @@ class Runs(unittest.TestCase):
                 self.assertIn(word or "", done.stderr)
 
 
+class Studies(unittest.TestCase):
+    ARGUMENTS = ("--rate", "2M..20M", "--delay", "5ms..50ms", "--bytes", "200K", "--loss", "0..2%")
+
+    def test_a_study(self):
+        with tempfile.TemporaryDirectory() as at:
+            page, table = os.path.join(at, "a.html"), os.path.join(at, "a.csv")
+            done = sim(*self.ARGUMENTS, "--runs", "30", "--jobs", "2", "--csv", table, "--html", page)
+            self.assertIn("30 runs, 0 failed", done.stdout)
+            with open(table, encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+            self.assertEqual([row["seed"] for row in rows], [str(seed) for seed in range(1, 31)])
+            self.assertTrue(all(2 <= float(row["bottleneck.rate"]) <= 20 for row in rows))
+            # A run by its seed alone is the run of the study.
+            alone = results(*self.ARGUMENTS, "--seed", "17")
+            self.assertAlmostEqual(alone["flows"][0]["seconds"], float(rows[16]["time s"]), places=6)
+            with open(page, encoding="utf-8") as file:
+                text = file.read()
+            self.assertGreaterEqual(Page(text).figures, 8)
+            self.assertNotRegex(text, r"https?://|url\(|nan|inf\b")
+
+    def test_relations_are_found(self):
+        study = results(*self.ARGUMENTS, "--runs", "40", "--jobs", "1")
+        self.assertLess(study["results"]["time s"]["rank_correlation"]["bottleneck.rate"], -0.5)
+        self.assertGreater(study["results"]["goodput Mbit/s"]["rank_correlation"]["bottleneck.rate"], 0.5)
+
+    def test_failures_are_named(self):
+        done = sim("--rate", "1M..10M", "--bytes", "4M", "--time", "5s", "--runs", "6", code=6)
+        self.assertRegex(done.stdout, r"tern sim --rate 1M\.\.10M --bytes 4M --time 5s --seed \d+   # cubic: not complete")
+
+
 class Files(unittest.TestCase):
     def test_report_and_table(self):
         with tempfile.TemporaryDirectory() as at:
