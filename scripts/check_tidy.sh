@@ -8,7 +8,7 @@ awslc=${TERN_AWSLC_ROOT:-build/deps/awslc}
 other=openssl
 [ "${TERN_TLS:-awslc}" = openssl ] && other=awslc
 export FLAGS="-std=c17 -Iinclude -Isrc -Itools -isystem $awslc/include -DTERN_TLS_AWSLC=1
-  -DTERN_HAS_BROTLI=0 -DTERN_HAS_ZLIB=0"
+  -DTERN_HAS_BROTLI=0 -DTERN_HAS_ZLIB=0 -DTERN_HAS_YAML=0"
 export ANALYZER="-Xclang -analyzer-config -Xclang max-nodes=50000" # a quarter of the usual; minutes less
 export SEEN=build/tidy
 mkdir -p "$SEEN"

@@ -9,7 +9,7 @@ other=openssl
 compiler=$1
 flags="-std=c17 -O1 -fsyntax-only -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes
   -Wmissing-prototypes -Wvla -Wcast-qual -Wwrite-strings -Wundef -Wpointer-arith -Werror
-  -DTERN_TLS_AWSLC=1 -DTERN_HAS_BROTLI=0 -DTERN_HAS_ZLIB=0
+  -DTERN_TLS_AWSLC=1 -DTERN_HAS_BROTLI=0 -DTERN_HAS_ZLIB=0 -DTERN_HAS_YAML=0
   -Iinclude -Isrc -Itools -Itest -Ifuzz -isystem $awslc/include"
 command -v "$compiler" >/dev/null || { echo "no $compiler here"; exit 1; }
 

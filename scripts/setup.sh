@@ -30,6 +30,7 @@ has() {
   liburing-dev) has_header liburing.h ;;
   libbrotli-dev) has_header brotli/decode.h ;;
   zlib1g-dev) has_header zlib.h ;;
+  libyaml-dev) has_header yaml.h ;;
   git) has_all git ;;
   linux-perf) has_all perf ;;
   valgrind) has_all valgrind ;;
@@ -56,7 +57,7 @@ awslc=no runtime=no
 [ $# -gt 0 ] || set -- build
 for kind; do
   case $kind in
-  build) wanted+=" build-essential cmake ninja-build pkg-config python3 util-linux"; optional+=" liburing-dev"; awslc=yes ;;
+  build) wanted+=" build-essential cmake ninja-build pkg-config python3 util-linux"; optional+=" liburing-dev libyaml-dev"; awslc=yes ;;
   test) wanted+=" libcmocka-dev libssl-dev openssl" ;;
   check) wanted+=" clang clang-format clang-tidy libcmocka-dev" ;;
   fuzz) wanted+=" clang"; runtime=yes ;;

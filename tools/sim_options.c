@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "sim_yaml.h"
 
 #define SETTINGS_MAX 64
 
@@ -56,7 +57,7 @@ struct draft {
   struct tern_link_spec link, back;
   struct tern_flow_spec flow; /* settings that were given */
   bool is_flow_set[SETTINGS_MAX];
-  bool has_back_delay, has_queue;
+  bool has_back_delay, has_queue, has_settings, has_seed, has_time;
   enum tern_workload workload;
   const char *ccs;
   uint64_t flows;
@@ -172,6 +173,7 @@ static int take_setting(struct draft *draft, int code, const char *value)
   const struct tern_setting *setting;
   void *spec;
   char why[256];
+  draft->has_settings = true;
   if (code >= OPTION_FLOW) {
     setting = &tern_flow_settings[code - OPTION_FLOW];
     spec = &draft->flow;
@@ -203,6 +205,8 @@ static int take_number(struct tern_sim_options *options, struct draft *draft, in
     draft->flows = number;
   if (code == OPTION_JOBS)
     options->jobs = number;
+  draft->has_seed |= code == OPTION_SEED;
+  draft->has_settings |= code == OPTION_FLOWS;
   if (code == OPTION_SEED)
     options->scenario.seed = number;
   return TERN_EXIT_OK;
@@ -211,6 +215,8 @@ static int take_number(struct tern_sim_options *options, struct draft *draft, in
 static int take_word(struct tern_sim_options *options, struct draft *draft, int code,
                      const char *value)
 {
+  draft->has_settings |= code == OPTION_CC || code == OPTION_WORKLOAD;
+  draft->has_time |= code == OPTION_TIME;
   if (code == OPTION_CC)
     draft->ccs = value;
   if (code == OPTION_CSV)
@@ -345,6 +351,24 @@ static void note_command(struct tern_text *command, int argc, char **argv)
   }
 }
 
+/* A file says what links and flows there are; of the flags only those of the run go with it. */
+static int load(struct tern_sim_options *options, const struct draft *draft, const char *path)
+{
+  uint64_t seed = options->scenario.seed;
+  struct tern_value time = options->scenario.time;
+  char why[256];
+  if (draft->has_settings || options->scenario.changes_count != 0)
+    return tern_cli_refuse(TERN_SIM_WHO, "%s says what is simulated: no flags of links and flows",
+                           path);
+  if (!tern_scenario_load(&options->scenario, path, why, sizeof why))
+    return tern_cli_refuse(TERN_SIM_WHO, "%s: %s", path, why);
+  if (draft->has_seed)
+    options->scenario.seed = seed;
+  if (draft->has_time)
+    options->scenario.time = time;
+  return TERN_EXIT_OK;
+}
+
 int tern_sim_options_parse(struct tern_sim_options *options, int argc, char **argv)
 {
   struct table table;
@@ -368,9 +392,9 @@ int tern_sim_options_parse(struct tern_sim_options *options, int argc, char **ar
     if (result != TERN_EXIT_OK || options->is_help)
       return result;
   }
-  if (optind < argc)
-    return tern_cli_refuse(TERN_SIM_WHO, "%s: scenario files are not built in", argv[optind]);
-  return put_together(options, &draft);
+  if (optind == argc)
+    return put_together(options, &draft);
+  return load(options, &draft, argv[optind]);
 }
 
 void tern_sim_options_deinit(struct tern_sim_options *options)
