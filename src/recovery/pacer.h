@@ -21,7 +21,7 @@
 #define TERN_PACER_BURST_NS TERN_MS /* a burst is what the rate gives in this time, but */
 #define TERN_PACER_BURST_MIN 2      /* at least so many datagrams, but */
 /* one where the window has less than so many: the queue may be too short for two at 1 Mbit/s, say */
-#define TERN_PACER_SMALL_WINDOW 4
+#define TERN_PACER_SMALL_WINDOW 5
 #define TERN_PACER_NEAR_NS                                                                         \
   (TERN_MS / 2)                     /* what short paths may have on top halves with each of these */
 #define TERN_PACER_BURST_MAX 64     /* and at most so many: a GSO run of the kernel */

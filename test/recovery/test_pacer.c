@@ -185,8 +185,8 @@ static void test_rates(void **state)
 static void test_bursts(void **state)
 {
   (void)state;
-  assert_int_equal(tern_pacer_burst_bytes(1000, 3 * DATAGRAM, DATAGRAM, 50 * MS), DATAGRAM);
-  assert_int_equal(tern_pacer_burst_bytes(1000, 4 * DATAGRAM, DATAGRAM, 50 * MS), 2 * DATAGRAM);
+  assert_int_equal(tern_pacer_burst_bytes(1000, 4 * DATAGRAM, DATAGRAM, 50 * MS), DATAGRAM);
+  assert_int_equal(tern_pacer_burst_bytes(1000, 5 * DATAGRAM, DATAGRAM, 50 * MS), 2 * DATAGRAM);
   assert_int_equal(tern_pacer_burst_bytes(10000000, 100 * DATAGRAM, DATAGRAM, 50 * MS), 10000);
   assert_int_equal(tern_pacer_burst_bytes(UINT64_MAX, 100 * DATAGRAM, DATAGRAM, 50 * MS),
                    64 * DATAGRAM);
