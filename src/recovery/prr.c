@@ -14,29 +14,14 @@ void tern_prr_begin(struct tern_prr *prr, const struct tern_prr_loss *loss)
   prr->window_bytes = loss->in_flight_bytes + loss->datagram_bytes;
 }
 
-/* delivered * target / flight, rounded up. Windows stay below 2^31 and what is delivered in a round or
- * two of recovery near them, so the product fits. */
-static uint64_t get_share(const struct tern_prr *prr)
+/* delivered * target / flight, rounded up, less what went out. Windows stay below 2^31 and what is
+ * delivered in a round or two of recovery near them, so the product fits. */
+static uint64_t count_sendable(const struct tern_prr *prr)
 {
-  return (prr->delivered_bytes * prr->target_bytes + prr->flight_bytes - 1) / prr->flight_bytes;
-}
+  uint64_t share =
+      (prr->delivered_bytes * prr->target_bytes + prr->flight_bytes - 1) / prr->flight_bytes;
 
-static uint64_t count_sendable(const struct tern_prr *prr, const struct tern_prr_ack *ack)
-{
-  uint64_t in_flight = ack->in_flight_bytes;
-  uint64_t limit = 0;
-
-  if (in_flight > prr->target_bytes) {
-    uint64_t share = get_share(prr);
-    return share > prr->out_bytes ? share - prr->out_bytes : 0;
-  }
-  /* [rfc6937-3.1] the slow start part, only while nothing more is lost. */
-  limit = prr->delivered_bytes > prr->out_bytes ? prr->delivered_bytes - prr->out_bytes : 0;
-  if (ack->lost_bytes == 0) {
-    limit = limit > ack->acked_bytes ? limit : ack->acked_bytes;
-    limit += ack->datagram_bytes;
-  }
-  return limit < prr->target_bytes - in_flight ? limit : prr->target_bytes - in_flight;
+  return share > prr->out_bytes ? share - prr->out_bytes : 0;
 }
 
 void tern_prr_on_acked(struct tern_prr *prr, const struct tern_prr_ack *ack)
@@ -46,14 +31,14 @@ void tern_prr_on_acked(struct tern_prr *prr, const struct tern_prr_ack *ack)
 
   if (!prr->is_active)
     return;
-  if (ack->newest_sent_time > prr->recovery_time) {
+  if (ack->newest_sent_time > prr->recovery_time || ack->in_flight_bytes <= prr->target_bytes) {
     prr->is_active = false;
     return;
   }
   prr->delivered_bytes += ack->acked_bytes;
   prr->out_bytes += known > prr->in_flight_bytes ? known - prr->in_flight_bytes : 0;
   prr->in_flight_bytes = ack->in_flight_bytes;
-  prr->window_bytes = ack->in_flight_bytes + count_sendable(prr, ack);
+  prr->window_bytes = ack->in_flight_bytes + count_sendable(prr);
   if (prr->window_bytes < minimum)
     prr->window_bytes = minimum;
 }
