@@ -108,7 +108,7 @@ static struct world {
   struct tern_random_seeded random;
 } world = {.now = TERN_SECOND, .last = &world.first};
 
-static void die(const char *what)
+_Noreturn static void die(const char *what)
 {
   fprintf(stderr, "memory: %s\n", what);
   exit(1);

@@ -176,6 +176,7 @@ static void clean_up(void *arg)
   drop_spare(h3);
   tern_qpack_enc_deinit(&h3->enc);
   tern_qpack_dec_deinit(&h3->dec);
+  tern_buf_deinit(&h3->control_payload);
   tern_buf_deinit(&h3->section);
   tern_buf_deinit(&h3->fields);
   tern_alloc_give(h3->alloc, h3, sizeof(*h3));
@@ -199,6 +200,7 @@ static void init(tern_h3 *h3, tern_conn *conn, const tern_h3_config *config)
   tern_list_init(&h3->blocked);
   tern_qpack_enc_init(&h3->enc, alloc, config->qpack_encoder_bytes);
   tern_qpack_dec_init(&h3->dec, alloc, config->qpack_table_bytes, config->qpack_blocked_streams);
+  tern_buf_init(&h3->control_payload, alloc);
   tern_buf_init(&h3->section, alloc);
   tern_buf_init(&h3->fields, alloc);
   tern_buf_init(&h3->control_out.waiting, alloc);

@@ -77,8 +77,7 @@ struct tern_h3 {
 
   /* The peer's control stream. */
   struct tern_h3_frame_reader control;
-  uint8_t control_payload[TERN_CAP_H3_SETTINGS];
-  size_t control_len;
+  struct tern_buf control_payload; /* of the frame being read; at most TERN_CAP_H3_SETTINGS */
   bool has_settings;
   struct tern_h3_settings peer;
   uint64_t max_push_id;     /* server: the client's, UINT64_MAX = none */

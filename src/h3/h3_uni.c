@@ -144,7 +144,7 @@ bool tern_h3_can_insert(const tern_h3 *h3)
 /* A payload of exactly one varint. */
 static bool read_id(const tern_h3 *h3, uint64_t *id)
 {
-  struct tern_reader reader = tern_reader_of(h3->control_payload, h3->control_len);
+  struct tern_reader reader = tern_reader_of(h3->control_payload.data, h3->control_payload.len);
   return tern_read_varint(&reader, id) && tern_reader_left(&reader) == 0;
 }
 
@@ -172,7 +172,8 @@ static void on_control_frame(tern_h3 *h3, uint64_t type)
   uint64_t id;
   uint64_t error;
   if (type == TERN_H3_FRAME_SETTINGS) {
-    error = tern_h3_settings_read(&h3->peer, tern_slice_of(h3->control_payload, h3->control_len));
+    error = tern_h3_settings_read(&h3->peer,
+                                  tern_slice_of(h3->control_payload.data, h3->control_payload.len));
     if (error != 0)
       tern_h3_fail(h3, error, "bad SETTINGS");
     else
@@ -200,7 +201,6 @@ static bool is_collected(uint64_t type)
 static void check_control_frame(tern_h3 *h3)
 {
   uint64_t type = h3->control.type;
-  h3->control_len = 0;
   if (!h3->has_settings && type != TERN_H3_FRAME_SETTINGS) /* [rfc9114-6.2.1] */
     tern_h3_fail(h3, TERN_H3_MISSING_SETTINGS, "SETTINGS is not the first frame");
   else if (h3->has_settings && type == TERN_H3_FRAME_SETTINGS) /* [rfc9114-7.2.4] */
@@ -228,10 +228,9 @@ static void feed_control(tern_h3 *h3, const uint8_t *at, const uint8_t *end)
     size_t len = (size_t)(end - at);
     if (len > h3->control.left)
       len = (size_t)h3->control.left;
-    if (!h3->is_closed && len > 0 && is_collected(h3->control.type)) {
-      memcpy(h3->control_payload + h3->control_len, at, len);
-      h3->control_len += len;
-    }
+    if (!h3->is_closed && is_collected(h3->control.type) &&
+        !tern_buf_append(&h3->control_payload, at, len))
+      tern_h3_fail(h3, TERN_H3_INTERNAL_ERROR, "no memory");
     at += len;
     tern_h3_frame_take(&h3->control, len);
     if (h3->control.left > 0)
@@ -239,6 +238,7 @@ static void feed_control(tern_h3 *h3, const uint8_t *at, const uint8_t *end)
     tern_h3_frame_close(&h3->control);
     if (!h3->is_closed && is_collected(h3->control.type))
       on_control_frame(h3, h3->control.type);
+    tern_buf_deinit(&h3->control_payload);
   }
 }
 

@@ -8,8 +8,8 @@
 #include "wire/frame_write.h"
 
 #define NO_SLOT UINT32_MAX
-#define SLOTS_MIN 8
-#define BUCKET_BITS_MIN 4
+#define SLOTS_MIN 4
+#define BUCKET_BITS_MIN 3
 
 void tern_stream_set_init(struct tern_stream_set *set, const struct tern_stream_set_args *args)
 {
