@@ -61,6 +61,7 @@ GUARDS = {
     "HALF_OPEN_BYTES": ("hostile/caps", "test_half_open_bytes", 1 << 40),
     "MAILBOX_BYTES": ("io/workers", "test_mailbox_bound", 1 << 20),
     "TOKENS_SEEN": ("hostile/admission", "test_P7_tokens_seen_bound", 65536),
+    "CLOSED_IDS": ("transport/closed", "test_bound", 100000),
     "REPLIES": ("hostile/admission", "test_P2_reply_queue", 4096),
     "REPLY_BURST": ("transport/stateless", "test_reset_rate", 100000),
     "REPLY_RATE": ("transport/stateless", "test_reset_rate", 1000000),

@@ -130,6 +130,10 @@ extern "C" {
   16384 /* used tokens remembered, of Retry and of NEW_TOKEN each, in a token's life | NEW_TOKEN     \
            tokens prove nothing, the oldest Retry tokens are forgotten | RFC 9000 8.1.4 */
 #endif
+#ifndef TERN_CAP_CLOSED_IDS
+#define TERN_CAP_CLOSED_IDS                                                                        \
+  8192 /* ids of closed connections remembered, in 30 s | the oldest are forgotten | RFC 9000 10.2 */
+#endif
 #ifndef TERN_CAP_REPLIES
 #define TERN_CAP_REPLIES                                                                           \
   1024 /* answers without a connection that wait for the socket | dropped | RFC 9000 21.13 */
@@ -218,6 +222,22 @@ typedef struct tern_admission_ops {
   void *arg;
 } tern_admission_ops;
 
+/* Makes connection ids; default: random bytes. A hook. `id` has `len` bytes, which is
+ * `cid_bytes`; with several workers tern marks its first six afterwards. They must be unpredictable to outsiders and not link connections (RFC 9000 5.1). An id
+ * that is in use is asked for again, a few times. */
+typedef struct tern_cid_ops {
+  void (*make)(void *arg, uint8_t *id, size_t len);
+  void *arg;
+} tern_cid_ops;
+
+/* What a peer may be told of why we close: `reason` is what the library or the application would say, at
+ * most `size` bytes of `text` are what goes out; answers how many. A hook; default: the reason as it is. */
+typedef struct tern_close_ops {
+  size_t (*format)(void *arg, uint64_t code, bool is_application, const char *reason, char *text,
+                   size_t size);
+  void *arg;
+} tern_close_ops;
+
 /* How an endpoint behaves. Fill with tern_config_init, change what you want, hand it to
  * tern_endpoint_new, which checks it and copies it. Bounds are inclusive. */
 typedef struct tern_config {
@@ -232,6 +252,8 @@ typedef struct tern_config {
   const tern_event_subscriber *subscribers; /* array, may be NULL; must outlive the endpoint */
   size_t subscribers_count;                 /* 0 to TERN_SUBSCRIBERS_MAX */
   tern_admission_ops admission;             /* default: the built-in policy */
+  tern_cid_ops cids;                        /* default: random bytes */
+  tern_close_ops closes;                    /* default: reasons are told as they are */
 
   /* Transport parameters we advertise (RFC 9000 18.2). */
   uint64_t idle_timeout_ms;     /* default 30,000; 0 = none, to 600,000 */

@@ -297,11 +297,27 @@ tern_status tern_conn_new(const struct tern_conn_args *args, tern_conn **out)
 
 /* ---- free ---------------------------------------------------------------------------------- */
 
+/* [rfc9000-10.2] what still comes for it makes no new connection, and gets no reset if the peer knows that it
+ * is over. Else a reset tells it. */
+static void remember_ids(tern_conn *conn)
+{
+  const struct tern_cid_local_entry *entry;
+  bool does_peer_know = conn->error.by_peer && conn->error.kind != TERN_ERROR_STATELESS_RESET;
+  uint32_t at = 0;
+
+  if (!conn->is_server || !conn->is_validated || !conn->has_received)
+    return;
+  tern_endpoint_close_id(conn->endpoint, get_client_id(conn));
+  while (does_peer_know && (entry = tern_cid_local_next(&conn->path.local_ids, &at)) != NULL)
+    tern_endpoint_close_id(conn->endpoint, &entry->cid);
+}
+
 static void remove_ids(tern_conn *conn)
 {
   const struct tern_cid_local_entry *entry;
   uint32_t at = 0;
 
+  remember_ids(conn);
   while ((entry = tern_cid_local_next(&conn->path.local_ids, &at)) != NULL)
     tern_endpoint_remove_id(conn->endpoint, &entry->cid, conn);
   tern_conn_remove_original_id(conn);

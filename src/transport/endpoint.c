@@ -9,6 +9,11 @@
 #include "transport/conn.h"
 #include "transport/steer.h"
 
+/* How long ids of closed connections are known at least: packets do not live longer in the network. */
+#define CLOSED_LIFE_NS (30 * TERN_SECOND)
+/* Ids drawn before one is found that is free; with 4 bytes and a million in use, one draw in 4,000 fails. */
+#define ID_DRAWS_MAX 8
+
 /* ---- life --------------------------------------------------------------------------------- */
 
 static void announce(tern_endpoint *endpoint)
@@ -57,6 +62,9 @@ static tern_status init_front(tern_endpoint *endpoint)
 
   config->random.fill(config->random.arg, admission.key, sizeof admission.key);
   config->random.fill(config->random.arg, replies.key, sizeof replies.key);
+  config->random.fill(config->random.arg, (uint8_t *)endpoint->closed_key,
+                      sizeof endpoint->closed_key);
+  tern_seen_init(&endpoint->closed, &endpoint->alloc, TERN_CAP_CLOSED_IDS, CLOSED_LIFE_NS);
   tern_status status = tern_admission_init(&endpoint->admission, &admission);
   return status == TERN_OK ? tern_replies_init(&endpoint->replies, &replies) : status;
 }
@@ -133,6 +141,7 @@ void tern_endpoint_free(tern_endpoint *endpoint)
   tern_replies_deinit(&endpoint->replies);
   tern_admission_deinit(&endpoint->admission);
   tern_validation_deinit(&endpoint->validation);
+  tern_seen_deinit(&endpoint->closed);
   tern_tls_unref(endpoint->server_tls);
   tern_tls_unref(endpoint->client_tls);
   tern_alloc_deinit(&endpoint->alloc);
@@ -174,15 +183,55 @@ void tern_endpoint_remove_reset(tern_endpoint *endpoint,
     (void)tern_map_remove(&endpoint->resets, key);
 }
 
+static uint64_t get_print(const tern_endpoint *endpoint, tern_slice cid)
+{
+  return tern_siphash(endpoint->closed_key, cid);
+}
+
+void tern_endpoint_close_id(tern_endpoint *endpoint, const struct tern_cid *cid)
+{
+  uint64_t print = get_print(endpoint, tern_cid_slice(cid));
+
+  if (tern_seen_add(&endpoint->closed, print, endpoint->now) != TERN_LIMIT)
+    return; /* without memory, late packets are strangers */
+  tern_seen_turn(&endpoint->closed, endpoint->now);
+  if (tern_seen_add(&endpoint->closed, print, endpoint->now) != TERN_OK)
+    return;
+}
+
+bool tern_endpoint_is_closed_id(tern_endpoint *endpoint, tern_slice cid)
+{
+  return tern_seen_has(&endpoint->closed, get_print(endpoint, cid), endpoint->now);
+}
+
+static void fill_id(const tern_config *config, uint8_t *id, size_t len)
+{
+  if (config->cids.make != NULL)
+    config->cids.make(config->cids.arg, id, len);
+  else
+    config->random.fill(config->random.arg, id, len);
+}
+
+void tern_endpoint_draw_id(tern_endpoint *endpoint, struct tern_cid *cid)
+{
+  const tern_config *config = &endpoint->config;
+  bool before = tern_endpoint_enter_hook(endpoint);
+
+  memset(cid, 0, sizeof *cid);
+  cid->len = config->cid_bytes;
+  for (int i = 0; i < ID_DRAWS_MAX; i++) {
+    fill_id(config, cid->bytes, cid->len);
+    tern_steer_mark(&config->steer, cid->bytes);
+    if (tern_map_find(&endpoint->ids, tern_cid_slice(cid)) == NULL)
+      break;
+  }
+  tern_endpoint_leave_hook(endpoint, before);
+}
+
 void tern_endpoint_make_id(tern_endpoint *endpoint, struct tern_cid *cid,
                            uint8_t reset_token[TERN_RESET_TOKEN_BYTES])
 {
-  const tern_random_ops *random = &endpoint->config.random;
-
-  memset(cid, 0, sizeof *cid);
-  cid->len = endpoint->config.cid_bytes;
-  random->fill(random->arg, cid->bytes, cid->len);
-  tern_steer_mark(&endpoint->config.steer, cid->bytes);
+  tern_endpoint_draw_id(endpoint, cid);
   tern_reset_token(endpoint->config.reset_key, cid, reset_token);
 }
 

@@ -110,6 +110,8 @@ struct tern_endpoint {
   struct tern_admission admission;
   struct tern_validation validation;
   struct tern_proof proof; /* of the stranger who is looked at */
+  struct tern_seen closed; /* ids of connections that are over: late packets are theirs */
+  uint64_t closed_key[2];
 
   tern_time now;
   uint64_t next_conn_id;
@@ -148,6 +150,11 @@ void tern_endpoint_add_reset(tern_endpoint *endpoint, const uint8_t token[TERN_R
 /* Quiet if the token is not this connection's. */
 void tern_endpoint_remove_reset(tern_endpoint *endpoint,
                                 const uint8_t token[TERN_RESET_TOKEN_BYTES], const tern_conn *conn);
+/* Packets to this id are of a connection that is over; is it one? */
+void tern_endpoint_close_id(tern_endpoint *endpoint, const struct tern_cid *cid);
+bool tern_endpoint_is_closed_id(tern_endpoint *endpoint, tern_slice cid);
+/* An id of our making that no connection has. */
+void tern_endpoint_draw_id(tern_endpoint *endpoint, struct tern_cid *cid);
 /* A fresh id of ours and its stateless reset token [rfc9000-10.3.2]. */
 void tern_endpoint_make_id(tern_endpoint *endpoint, struct tern_cid *cid,
                            uint8_t reset_token[TERN_RESET_TOKEN_BYTES]);

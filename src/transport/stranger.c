@@ -67,13 +67,15 @@ static tern_conn *on_short(tern_endpoint *endpoint, const struct tern_stranger *
   }
   if (forward(endpoint, stranger))
     return NULL;
+  if (tern_endpoint_is_closed_id(endpoint, stranger->invariant->dcid))
+    return tern_stranger_drop(endpoint, stranger, TERN_DROP_CONN_CLOSED);
   if (tern_stranger_reset(endpoint, stranger))
     return tern_stranger_drop(endpoint, stranger, TERN_DROP_UNKNOWN_CID);
   return NULL;
 }
 
 /* What is wrong with it whoever sent it; TERN_DROP_EMPTY = nothing. */
-static enum tern_drop_reason find_fault(const tern_endpoint *endpoint,
+static enum tern_drop_reason find_fault(tern_endpoint *endpoint,
                                         const struct tern_stranger *stranger,
                                         const struct tern_long_header *header)
 {
@@ -85,6 +87,8 @@ static enum tern_drop_reason find_fault(const tern_endpoint *endpoint,
     return TERN_DROP_INITIAL_TOO_SMALL;
   if (header->dcid.len < TERN_INITIAL_DCID_MIN) /* [rfc9000-7.2]; so are the ids of our Retry */
     return TERN_DROP_DCID_TOO_SHORT;
+  if (tern_endpoint_is_closed_id(endpoint, header->dcid))
+    return TERN_DROP_CONN_CLOSED;
   if (endpoint->is_draining)
     return TERN_DROP_ENDPOINT_DRAINING;
   if (endpoint->stats.conns_now >= endpoint->config.conns_max)

@@ -120,10 +120,9 @@ bool tern_stranger_reset(tern_endpoint *endpoint, const struct tern_stranger *st
 static struct tern_cid make_retry_id(tern_endpoint *endpoint)
 {
   const tern_random_ops *random = &endpoint->config.random;
-  uint8_t reset_token[TERN_RESET_TOKEN_BYTES];
   struct tern_cid cid;
 
-  tern_endpoint_make_id(endpoint, &cid, reset_token);
+  tern_endpoint_draw_id(endpoint, &cid);
   if (cid.len < TERN_INITIAL_DCID_MIN) {
     random->fill(random->arg, cid.bytes + cid.len, (size_t)TERN_INITIAL_DCID_MIN - cid.len);
     cid.len = TERN_INITIAL_DCID_MIN;
@@ -144,9 +143,10 @@ static size_t write_retry(tern_endpoint *endpoint, const struct tern_stranger *s
   uint8_t token[TERN_TOKEN_MAX], tag[TERN_AEAD_TAG_BYTES];
   size_t token_len;
 
-  do /* [rfc9000-17.2.5.1] MUST NOT be the Destination Connection ID of what is answered */
-    *new_cid = make_retry_id(endpoint);
-  while (tern_cid_is_slice(new_cid, header->dcid));
+  *new_cid = make_retry_id(endpoint);
+  /* [rfc9000-17.2.5.1] MUST NOT be the Destination Connection ID of what is answered: a chance of none. */
+  if (tern_cid_is_slice(new_cid, header->dcid))
+    return 0;
   token_args.retry_scid = *new_cid;
   if (tern_validation_make_retry(&endpoint->validation, &token_args, endpoint->now, token,
                                  &token_len) != TERN_OK)
@@ -192,13 +192,12 @@ static size_t write_refusal(tern_endpoint *endpoint, const struct tern_long_head
 {
   struct tern_cid dcid = tern_cid_of(header->dcid), scid;
   struct tern_writer writer = tern_writer_of(bytes, TERN_REPLY_BYTES_MAX);
-  uint8_t reset_token[TERN_RESET_TOKEN_BYTES];
   struct tern_keys *keys = tern_keys_new_initial(&endpoint->alloc, header->version, &dcid, true);
   size_t length_at;
 
   if (keys == NULL)
     return 0;
-  tern_endpoint_make_id(endpoint, &scid, reset_token);
+  tern_endpoint_draw_id(endpoint, &scid);
   struct tern_long_header_args args = {.type = TERN_PACKET_INITIAL,
                                        .version = header->version,
                                        .dcid = header->scid,

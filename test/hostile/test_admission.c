@@ -267,6 +267,7 @@ static void test_T22_source_conns(void **state)
   hostile_rig_advance(&rig, 30 * TERN_SECOND); /* all gone: there is room again */
   assert_int_equal(get_stats().conns_now, 0);
   tern_addr from = source_of(9);
+  shot = make_shot();
   fire(&shot, &from);
   assert_int_equal(get_stats().conns_now, 1);
   end();
