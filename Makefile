@@ -12,11 +12,12 @@
 #   make interop      against QUIC stacks of other people
 #   make bench        figures; bench-quick: the same in about a minute
 #   make memory       bytes of a connection, a stream, data in flight
+#   make flood        a server under 100,000 forged Initials a second, and its honest clients
 #   make budget       nanoseconds per packet by part of the work, both sides of a download
 #   make install      to PREFIX, default /usr/local
 #   make format       clang-format over the tree
 #   make clean        all build folders but the built AWS-LC; distclean: that too
-.PHONY: all build setup demo test caps check asan clang release fuzz interop bench bench-quick memory budget profile install \
+.PHONY: all build setup demo test caps check asan clang release fuzz interop bench bench-quick memory flood budget profile install \
         clean distclean format help
 .DEFAULT_GOAL := all
 SHELL := /bin/bash
@@ -104,6 +105,11 @@ interop: build
 memory: release
 	@scripts/setup.sh bench
 	@bench/memory.sh
+
+FLOOD_SECONDS ?= 60
+flood: release
+	@scripts/setup.sh bench
+	@at=build/bench; . bench/certs.sh; build/release/bench/flood $$at/cert.pem $$at/key.pem $(FLOOD_SECONDS)
 
 bench bench-quick: release
 	@scripts/setup.sh bench
