@@ -275,6 +275,10 @@ class BrowserCase(cases.Case):
         with self.serving() as url:
             self.hello(url)
 
+    def retry(self):
+        with self.serving(kind="retry_server") as url:
+            self.hello(url)
+
     def requests(self):
         """A page of many parts, each of which must come over h3 and work."""
         with self.serving() as url, Browsing(self, url) as browser:

@@ -9,7 +9,7 @@ import origin
 import procs
 from place import HOST, SMALL, sha256
 
-NAMES = ("handshake", "download", "upload", "requests", "badcert", "load", "perf")
+NAMES = ("handshake", "download", "upload", "requests", "badcert", "retry", "load", "perf")
 REQUESTS = 1000
 SHORT_SECONDS = 20
 
@@ -45,6 +45,8 @@ class Case:
         """Whether the two can do the case of that name."""
         if name == "load":
             return self.client.is_loader
+        if name == "retry":
+            return self.server.can_retry
         return name != "perf" or (self.server.is_perf and self.client.is_perf)
 
     def serving(self, cert="good", kind="server"):
@@ -83,6 +85,11 @@ class Case:
         with open(output, "rb") as file:
             if file.read() != SMALL:
                 raise Failed("the small file came out different")
+
+    def retry(self):
+        """A server that has every client's address proven first."""
+        with self.serving(kind="retry_server") as url:
+            self.fetch_small(url)
 
     def download(self):
         """One large file."""

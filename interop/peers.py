@@ -21,6 +21,7 @@ class Peer:
     is_loader = False  # has load(), which counts what it was answered
     conns_max = 4  # from one address and port, for those who tell connections by it
     is_perf = False  # speaks the perf protocol: has perf_server() and perf()
+    can_retry = False  # has retry_server()
     cert_codes = (4,)
     # Bodies of this size and of this with --full; a stack in Python is slow.
     size, full_size = 32 * MIB, 1024 * MIB
@@ -103,10 +104,15 @@ class Tern(Program):
 
     name, stack = "tern", "tern"
     is_loader = is_perf = True
+    can_retry = True
 
     def __init__(self, place, program):
         super().__init__(place)
         self.program = (program,)
+
+    def retry_server(self, port, cert, uploads):
+        """A server that has every client's address proven."""
+        return [*self.server(port, cert, uploads), "--retry"]
 
     def missing(self):
         return None if os.access(self.program[0], os.X_OK) else f"no {self.program[0]}"
