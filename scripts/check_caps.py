@@ -41,6 +41,8 @@ GUARDS = {
     "PACKETS_BEFORE_KEYS": ("hostile/strangers", "test_P13_packets_before_keys", 200),
     "PACKETS_BEFORE_KEYS_EARLY": ("transport/handshake", "test_data_before_finished", 8),
     "PACKETS_BEFORE_KEYS_EARLY": ("hostile/strangers", "test_P13_packets_before_keys_of_a_stranger", 200),
+    "EARLY_REPLAYS": ("tls/resume", "test_early_replays_bound", 1 << 14),
+    "TICKET": ("transport/resume", "test_ticket_bound", 1 << 18),
     "ACK_RANGES": ("hostile/floods", "test_T20_ack_ranges_bound", 400),
     "STREAM_GAPS": ("hostile/streams", "test_T8_gaps_bound", 4096),
     "PATH_RESPONSES": ("hostile/floods", "test_T1_path_challenges", 64),

@@ -49,6 +49,14 @@ extern "C" {
 #define TERN_CAP_PACKETS_BEFORE_KEYS_EARLY                                                         \
   2 /* the same on a server before address validation | dropped | RFC 9001 5.7 */
 #endif
+#ifndef TERN_CAP_EARLY_REPLAYS
+#define TERN_CAP_EARLY_REPLAYS                                                                     \
+  8192 /* tickets remembered per 130 s whose early data was taken, a power of two | early data \
+          refused | RFC 8446 8.2 */
+#endif
+#ifndef TERN_CAP_TICKET
+#define TERN_CAP_TICKET 16384 /* bytes of a ticket that a client is given | ignored | ours */
+#endif
 #ifndef TERN_CAP_ACK_RANGES
 #define TERN_CAP_ACK_RANGES                                                                        \
   64 /* received ranges remembered per space | oldest forgotten | \

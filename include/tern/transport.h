@@ -66,6 +66,28 @@ const char *tern_transport_error_name(uint64_t code);
 
 /* ---- TLS --------------------------------------------------------------------------------- */
 
+/* Keys of session tickets, and the memory of those whose early data was taken. Share one among the
+ * tern_tls of one service: of several threads, or before and after a change of certificates. */
+typedef struct tern_tickets tern_tickets;
+
+#define TERN_TICKET_KEYS_MAX 4
+
+typedef struct tern_ticket_key {
+  uint8_t name[16];   /* travels with each ticket; unique among the keys */
+  uint8_t secret[32]; /* random */
+} tern_ticket_key;
+
+/* Without keys it draws its own. TERN_NOMEM. */
+TERN_MUST_CHECK tern_status tern_tickets_new(tern_tickets **out);
+void tern_tickets_unref(tern_tickets *tickets);
+/* `keys[0]` seals from now on; all of them open (RFC 5077 5.5). The machines of a fleet that have the same
+ * keys resume each other's sessions; give a new key to all of them as a later one before any of them
+ * seals with it. For two minutes after the first use, early data is refused: it could be a replay from
+ * before. Each machine notices replays of its own only (RFC 8446 8). May be called by any thread at any
+ * time. TERN_INVALID: not 1 to TERN_TICKET_KEYS_MAX. */
+TERN_MUST_CHECK tern_status tern_tickets_set_keys(tern_tickets *tickets, const tern_ticket_key *keys,
+                                                  size_t count);
+
 /* What a tern_tls is made from. Set the members you need after tern_tls_config_init. Everything is
  * copied. Files are PEM; a blob in memory wins over a file. */
 typedef struct tern_tls_config {
@@ -82,6 +104,16 @@ typedef struct tern_tls_config {
   size_t alpn_count;
   const char *ciphers; /* NULL = all; or "aes128", "aes256", "chacha20", joined by ':' */
   const char *groups;  /* NULL = "X25519MLKEM768:X25519:P-256" */
+  /* Server: session tickets (RFC 8446 4.6.1). `tickets` NULL = keys of its own, replaced twice a day;
+   * a reference is taken. */
+  tern_tickets *tickets;
+  uint8_t tickets_count; /* issued per handshake; default 2; 0 to 4, 0 = no resumption */
+  /* Server: take requests in a client's first flight. Who can copy datagrams can send them once more, so
+   * the application must look at tern_conn_is_early. Default false. */
+  bool early_data;
+  /* Server: what early data depends on beyond QUIC's own limits, such as settings of the application:
+   * tickets of another context resume, but bring no early data (RFC 9001 4.6.3). Copied. */
+  tern_slice early_context;
   /* One line of RFC 9850 (SSLKEYLOGFILE) without the newline. A hook. NULL = off. */
   void (*keylog)(void *arg, const char *line);
   void *keylog_arg;

@@ -244,8 +244,7 @@ static bool copy_text(struct tern_tls_session *session, tern_slice text, char **
   return true;
 }
 
-bool tern_tls_push_complete(struct tern_tls_session *session,
-                            const struct tern_tls_summary *summary)
+static bool take_summary(struct tern_tls_session *session, const struct tern_tls_summary *summary)
 {
   if (!copy_text(session, summary->alpn, &session->alpn, &session->alpn_len) ||
       !copy_text(session, summary->server_name, &session->server_name, &session->server_name_len)) {
@@ -255,7 +254,39 @@ bool tern_tls_push_complete(struct tern_tls_session *session,
   session->cipher = summary->cipher;
   session->group = summary->group;
   session->is_peer_verified = summary->is_peer_verified;
-  if (push_node(session, TERN_TLS_FACT_COMPLETE, tern_slice_of(NULL, 0), 0) == NULL)
+  session->is_resumed = summary->is_resumed;
+  return true;
+}
+
+static bool push_empty(struct tern_tls_session *session, enum tern_tls_fact_kind kind)
+{
+  return push_node(session, kind, tern_slice_of(NULL, 0), 0) != NULL;
+}
+
+bool tern_tls_push_early_accepted(struct tern_tls_session *session,
+                                  const struct tern_tls_summary *summary)
+{
+  if (!take_summary(session, summary) || !push_empty(session, TERN_TLS_FACT_EARLY_ACCEPTED))
+    return false;
+  session->is_early = true;
+  return true;
+}
+
+bool tern_tls_push_early_rejected(struct tern_tls_session *session)
+{
+  return push_empty(session, TERN_TLS_FACT_EARLY_REJECTED);
+}
+
+bool tern_tls_push_ticket(struct tern_tls_session *session, tern_slice ticket)
+{
+  return ticket.len > TERN_CAP_TICKET ||
+         push_node(session, TERN_TLS_FACT_TICKET, ticket, ticket.len) != NULL;
+}
+
+bool tern_tls_push_complete(struct tern_tls_session *session,
+                            const struct tern_tls_summary *summary)
+{
+  if (!take_summary(session, summary) || !push_empty(session, TERN_TLS_FACT_COMPLETE))
     return false;
   session->is_complete = true;
   return true;
@@ -310,6 +341,11 @@ const char *tern_tls_session_get_cipher(const struct tern_tls_session *session)
 const char *tern_tls_session_get_group(const struct tern_tls_session *session)
 {
   return session->group != NULL ? session->group : "";
+}
+
+bool tern_tls_session_is_resumed(const struct tern_tls_session *session)
+{
+  return session->is_resumed;
 }
 
 bool tern_tls_session_is_peer_verified(const struct tern_tls_session *session)

@@ -27,6 +27,10 @@ struct tern_tls_session_args {
   const char *server_name; /* client: SNI and the name or IP address to verify; NULL on a server */
   tern_slice params;       /* our encoded transport parameters; copied */
   uint32_t version;        /* QUIC version */
+  tern_time now;           /* for the replay set */
+  tern_slice ticket;       /* client: data of a TICKET fact; one that cannot be read is ignored */
+  bool wants_early;        /* client: send early data if the ticket allows it */
+  tern_slice early_context; /* server: what early data depends on [rfc9001-4.6.3]; hashed */
   const tern_random_ops *random; /* used by tls_sim only; must outlive the session */
 };
 
@@ -43,8 +47,11 @@ enum tern_tls_fact_kind {
                                    APP. Trusted when COMPLETE [rfc9001-8.2] */
   TERN_TLS_FACT_COMPLETE, /* the handshake is complete [rfc9001-4.1.1]: getters are valid */
   TERN_TLS_FACT_ALERT,    /* code, alert, text: close with `code` */
-  TERN_TLS_FACT_TICKET,   /* data; not produced yet */
-  TERN_TLS_FACT_EARLY_REJECTED, /* not produced yet */
+  TERN_TLS_FACT_TICKET,   /* client. data: a session to resume by tern_tls_session_args.ticket */
+  TERN_TLS_FACT_EARLY_ACCEPTED, /* server: the SECRET of EARLY was or will be given in this feed;
+                                   ALPN and server name are known */
+  TERN_TLS_FACT_EARLY_REJECTED, /* client: forget what was sent under the SECRET of EARLY. Comes before
+                                   PARAMS; if it has not come by COMPLETE, early data was taken */
 };
 
 struct tern_tls_fact {
@@ -75,13 +82,14 @@ TERN_MUST_CHECK bool tern_tls_session_next_fact(struct tern_tls_session *session
 
 bool tern_tls_session_is_complete(const struct tern_tls_session *session);
 
-/* True when TLS has nothing more to do for this connection: a server after COMPLETE. */
+/* True when TLS has nothing more to do for this connection: a server after COMPLETE, which has given its
+ * tickets by then. A client keeps its object: tickets may come at any time. */
 bool tern_tls_session_can_release(const struct tern_tls_session *session);
 /* Frees the TLS library's object and keeps queued facts and getters. CRYPTO bytes fed afterwards fail
  * with unexpected_message. Quiet if can_release is false. */
 void tern_tls_session_release(struct tern_tls_session *session);
 
-/* Valid once COMPLETE was produced, until free. Before: empty. */
+/* Valid once COMPLETE (server: EARLY_ACCEPTED) was produced, until free. Before: empty. */
 tern_slice tern_tls_session_get_alpn(const struct tern_tls_session *session);
 /* Server: SNI as the client sent it. Client: the name it asked for. Empty if none. */
 tern_slice tern_tls_session_get_server_name(const struct tern_tls_session *session);
@@ -89,6 +97,8 @@ const char *
 tern_tls_session_get_cipher(const struct tern_tls_session *session); /* "TLS_AES_128_..." */
 const char *
 tern_tls_session_get_group(const struct tern_tls_session *session); /* "X25519MLKEM768" */
+/* The handshake went on with an earlier session. */
+bool tern_tls_session_is_resumed(const struct tern_tls_session *session);
 /* The peer's certificate chain and name were checked. */
 bool tern_tls_session_is_peer_verified(const struct tern_tls_session *session);
 

@@ -9,9 +9,11 @@
 #include <string.h>
 
 #include <openssl/err.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include "crypto/provider.h"
 #include "tls/tls_backend.h"
 #include "tls/tls_pem.h"
 #include "wire/quic.h"
@@ -27,6 +29,7 @@ struct awslc_tls {
 struct awslc_session {
   struct tern_tls_session base;
   SSL *ssl; /* NULL once released */
+  tern_time now;
 };
 
 static const struct tern_tls_ops awslc_ops;
@@ -72,6 +75,87 @@ static bool set_ciphers(SSL_CTX *ctx, const char *ciphers)
 #endif
 }
 
+/* ---- tickets ------------------------------------------------------------------------------- */
+
+static struct tern_tls_session *session_of(const SSL *ssl)
+{
+  return SSL_get_app_data(ssl);
+}
+
+static void fill_random(void *arg, uint8_t *data, size_t len)
+{
+  (void)arg;
+  (void)RAND_bytes(data, len); /* ends the process rather than fail */
+}
+
+static size_t ticket_overhead(SSL *ssl)
+{
+  (void)ssl;
+  return TERN_TICKET_OVERHEAD;
+}
+
+static int seal_ticket(SSL *ssl, uint8_t *out, size_t *out_len, size_t out_max, const uint8_t *in,
+                       size_t in_len)
+{
+  static const tern_random_ops random = {fill_random, NULL};
+  const struct awslc_session *session = (const struct awslc_session *)session_of(ssl);
+  const struct tern_ticket_context context = {&random, session->now};
+  if (in_len + TERN_TICKET_OVERHEAD > out_max)
+    return 0;
+  *out_len = in_len + TERN_TICKET_OVERHEAD;
+  return tern_tickets_seal(session->base.tls->tickets, &context, tern_slice_of(in, in_len), out);
+}
+
+/* The library decides on early data after this call, so a replay is kept from it here. The tickets of such
+ * a handshake bring no early data either; those of the next do. */
+static enum ssl_ticket_aead_result_t open_ticket(SSL *ssl, uint8_t *out, size_t *out_len,
+                                                 size_t out_max, const uint8_t *in, size_t in_len)
+{
+  const struct awslc_session *session = (const struct awslc_session *)session_of(ssl);
+  struct tern_tickets *tickets = session->base.tls->tickets;
+  tern_slice ticket = tern_slice_of(in, in_len);
+  if (in_len < TERN_TICKET_OVERHEAD || in_len - TERN_TICKET_OVERHEAD > out_max ||
+      !tern_tickets_open(tickets, ticket, out))
+    return ssl_ticket_aead_ignore_ticket;
+  *out_len = in_len - TERN_TICKET_OVERHEAD;
+  if (session->base.tls->early_data && !tern_tickets_take_early(tickets, ticket, session->now))
+    SSL_set_early_data_enabled(ssl, 0);
+  return ssl_ticket_aead_success;
+}
+
+/* A client's new ticket. */
+static int on_session(SSL *ssl, SSL_SESSION *ticket)
+{
+  uint8_t *bytes;
+  size_t len;
+  if (SSL_SESSION_to_bytes(ticket, &bytes, &len) == 1) {
+    (void)tern_tls_push_ticket(session_of(ssl), tern_slice_of(bytes, len));
+    OPENSSL_free(bytes);
+  }
+  return 0; /* the library keeps what is its own */
+}
+
+static void configure_tickets(const struct awslc_tls *tls, const tern_tls_config *config)
+{
+  static const SSL_TICKET_AEAD_METHOD method = {ticket_overhead, seal_ticket, open_ticket};
+  SSL_CTX *ctx = tls->ctx;
+  if (!config->is_server) {
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(ctx, on_session);
+    return;
+  }
+  SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+  if (config->tickets_count == 0) {
+    SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+    return;
+  }
+  (void)SSL_CTX_set_num_tickets(ctx, config->tickets_count);
+  SSL_CTX_set_ticket_aead_method(ctx, &method);
+  SSL_CTX_set_early_data_enabled(ctx, config->early_data);
+}
+
+/* ---- configuration, continued --------------------------------------------------------------- */
+
 static const SSL_QUIC_METHOD *quic_method(void);
 
 static tern_status configure(struct awslc_tls *tls, const tern_tls_config *config, char *why,
@@ -88,9 +172,7 @@ static tern_status configure(struct awslc_tls *tls, const tern_tls_config *confi
   if (SSL_CTX_set1_groups_list(ctx, config->groups != NULL ? config->groups
                                                            : TERN_TLS_GROUPS_DEFAULT) != 1)
     return tern_tls_refuse(why, why_size, "groups");
-  /* No resumption yet: a ticket without a place to keep it is only bytes. */
-  SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+  configure_tickets(tls, config);
   SSL_CTX_set_app_data(ctx, tls);
   if (config->keylog != NULL)
     SSL_CTX_set_keylog_callback(ctx, log_key);
@@ -107,6 +189,7 @@ static void free_tls(struct tern_tls *base)
 {
   struct awslc_tls *tls = (struct awslc_tls *)base;
   SSL_CTX_free(tls->ctx);
+  tern_tls_deinit(base);
   tern_alloc_system.give(tern_alloc_system.arg, tls, sizeof *tls);
 }
 
@@ -136,11 +219,6 @@ tern_status tern_tls_backend_new(struct tern_tls **out, const tern_tls_config *c
 }
 
 /* ---- callbacks: they only append facts ----------------------------------------------------- */
-
-static struct tern_tls_session *session_of(const SSL *ssl)
-{
-  return SSL_get_app_data(ssl);
-}
 
 /* The peer's transport parameters, as soon as TLS has read them: before the secrets that follow. */
 static bool note_params(const SSL *ssl)
@@ -226,6 +304,28 @@ static void free_session(struct tern_tls_session *base)
   tern_alloc_give(alloc, session, sizeof *session);
 }
 
+/* [rfc9001-4.6.3] early data depends on what QUIC and the application promised when the ticket was made. */
+static bool set_early_context(const struct awslc_session *session,
+                              const struct tern_tls_session_args *args)
+{
+  const uint8_t *owners = session->base.tls->early_context;
+  uint8_t context[32];
+  return tern_crypto_provider()->hmac(tern_slice_of(owners, 32), args->early_context, context) &&
+         SSL_set_quic_early_data_context(session->ssl, context, sizeof context) == 1;
+}
+
+/* A ticket that cannot be read, of another library perhaps, is as good as none. */
+static void set_ticket(const struct awslc_session *session,
+                       const struct tern_tls_session_args *args)
+{
+  SSL_SESSION *ticket =
+      SSL_SESSION_from_bytes(args->ticket.data, args->ticket.len, SSL_get_SSL_CTX(session->ssl));
+  if (ticket != NULL && SSL_set_session(session->ssl, ticket) == 1)
+    SSL_set_early_data_enabled(session->ssl, args->wants_early);
+  SSL_SESSION_free(ticket);
+  ERR_clear_error();
+}
+
 static tern_status start_ssl(struct awslc_session *session,
                              const struct tern_tls_session_args *args)
 {
@@ -236,11 +336,14 @@ static tern_status start_ssl(struct awslc_session *session,
   if (SSL_set_app_data(session->ssl, &session->base) != 1 ||
       SSL_set_quic_transport_params(session->ssl, args->params.data, args->params.len) != 1)
     return TERN_NOMEM;
+  session->now = args->now;
   if (args->is_server) {
     SSL_set_accept_state(session->ssl);
-    return TERN_OK;
+    return set_early_context(session, args) ? TERN_OK : TERN_NOMEM;
   }
   SSL_set_connect_state(session->ssl);
+  if (args->ticket.len != 0)
+    set_ticket(session, args);
   return tern_tls_name_server(session->ssl, args->server_name, tls->verifies_peer);
 }
 
@@ -277,12 +380,12 @@ static void explain_failure(struct awslc_session *session)
   tern_tls_push_alert(&session->base, TERN_ALERT_INTERNAL_ERROR, text);
 }
 
-static void complete(struct awslc_session *session)
+/* False: an alert was raised. */
+static bool summarise(struct awslc_session *session, struct tern_tls_summary *summary)
 {
   const struct awslc_tls *tls = (const struct awslc_tls *)session->base.tls;
   SSL *ssl = session->ssl;
   const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-  const char *group = SSL_get_group_name(SSL_get_group_id(ssl));
   enum tern_aead_id aead;
   const uint8_t *alpn;
   unsigned alpn_len;
@@ -290,38 +393,65 @@ static void complete(struct awslc_session *session)
   SSL_get0_alpn_selected(ssl, &alpn, &alpn_len);
   if (alpn_len == 0) {
     tern_tls_push_alert(&session->base, TERN_ALERT_NO_APPLICATION_PROTOCOL, "no protocol chosen");
-    return;
+    return false;
   }
   if (!session->base.has_params ||
       !tern_tls_find_aead(SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl)), &aead)) {
     tern_tls_push_alert(&session->base, TERN_ALERT_MISSING_EXTENSION, "no transport parameters");
-    return;
+    return false;
   }
   if (tls->verifies_peer && SSL_get_verify_result(ssl) != X509_V_OK) {
     tern_tls_push_alert(&session->base, TERN_ALERT_BAD_CERTIFICATE, "certificate not verified");
-    return;
+    return false;
   }
-  struct tern_tls_summary summary = {
+  *summary = (struct tern_tls_summary){
       .alpn = tern_slice_of(alpn, alpn_len),
       .server_name = tern_slice_of(name, name != NULL ? strlen(name) : 0),
       .cipher = tern_tls_suite_name(aead),
-      .group = group,
+      .group = SSL_get_group_name(SSL_get_group_id(ssl)),
       .is_peer_verified = tls->verifies_peer,
+      .is_resumed = SSL_session_reused(ssl),
   };
-  tern_tls_push_complete(&session->base, &summary);
+  return true;
+}
+
+/* SSL_do_handshake says 1 at the end, and with early data also before: a client may send then, a server
+ * receive. */
+static void on_pause(struct awslc_session *session)
+{
+  struct tern_tls_summary summary;
+  bool is_over = !SSL_in_init(session->ssl);
+  bool has_early = session->base.is_server && !is_over && !session->base.is_early &&
+                   SSL_in_early_data(session->ssl);
+  if ((!is_over && !has_early) || !summarise(session, &summary))
+    return;
+  if (is_over)
+    tern_tls_push_complete(&session->base, &summary);
+  else
+    tern_tls_push_early_accepted(&session->base, &summary);
+}
+
+/* [rfc9001-4.6.2] the handshake goes on without what was sent early. */
+static int reject_early(struct awslc_session *session)
+{
+  tern_tls_push_early_rejected(&session->base);
+  SSL_reset_early_data_reject(session->ssl);
+  return SSL_do_handshake(session->ssl);
 }
 
 static enum tern_tls_result drive(struct awslc_session *session)
 {
-  int result = SSL_do_handshake(session->ssl);
+  SSL *ssl = session->ssl;
+  int result = SSL_do_handshake(ssl);
+  if (result != 1 && SSL_get_error(ssl, result) == SSL_ERROR_EARLY_DATA_REJECTED)
+    result = reject_early(session);
   if (!session->base.is_failed)
-    (void)note_params(session->ssl); /* out of memory: is_failed then, which the caller looks at */
+    (void)note_params(ssl); /* out of memory: is_failed then, which the caller looks at */
   if (result == 1) {
-    if (!SSL_in_init(session->ssl))
-      complete(session);
+    on_pause(session);
     return TERN_TLS_PROGRESS;
   }
-  int error = SSL_get_error(session->ssl, result);
+  int error = SSL_get_error(ssl, result);
   if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
     return TERN_TLS_PROGRESS;
   if (error == SSL_ERROR_PENDING_CERTIFICATE || error == SSL_ERROR_WANT_PRIVATE_KEY_OPERATION ||

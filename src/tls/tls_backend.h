@@ -10,6 +10,7 @@
 #include <tern/transport.h>
 
 #include "base/alloc.h"
+#include "tls/tickets.h"
 #include "tls/tls.h"
 
 /* [rfc8446-6] the alerts that we raise ourselves. */
@@ -47,6 +48,10 @@ struct tern_tls {
   bool serves_both;                /* tls_sim */
   uint8_t alpn[TERN_TLS_ALPN_MAX]; /* [rfc7301-3.1] length-prefixed names, in order of preference */
   size_t alpn_len;
+  struct tern_tickets *tickets; /* server */
+  uint8_t tickets_count;
+  bool early_data;
+  uint8_t early_context[32]; /* hash of the owner's */
 };
 
 struct tern_tls_fact_node {
@@ -68,6 +73,8 @@ struct tern_tls_session {
   bool is_complete;
   bool is_failed;
   bool is_released;
+  bool is_resumed;
+  bool is_early; /* server: early data is taken, and it was said */
   bool is_peer_verified;
   bool has_params;      /* the PARAMS fact was pushed */
   bool is_alert_queued; /* comes after every other fact */
@@ -91,6 +98,8 @@ struct tern_tls_session {
 TERN_MUST_CHECK tern_status tern_tls_init(struct tern_tls *tls, const struct tern_tls_ops *ops,
                                           const tern_tls_config *config, char *why,
                                           size_t why_size);
+/* Gives back what tern_tls_init took. */
+void tern_tls_deinit(struct tern_tls *tls);
 /* Takes a reference on `tls`. */
 void tern_tls_session_init(struct tern_tls_session *session, struct tern_tls *tls,
                            const struct tern_tls_session_args *args);
@@ -107,9 +116,16 @@ struct tern_tls_summary {
   tern_slice alpn, server_name;
   const char *cipher, *group;
   bool is_peer_verified;
+  bool is_resumed;
 };
 bool tern_tls_push_complete(struct tern_tls_session *session,
                             const struct tern_tls_summary *summary);
+/* Server: early data is taken; the getters are valid from here on. Once. */
+bool tern_tls_push_early_accepted(struct tern_tls_session *session,
+                                  const struct tern_tls_summary *summary);
+bool tern_tls_push_early_rejected(struct tern_tls_session *session);
+/* Client: a session to go on with. Quiet if it is too long to keep. */
+bool tern_tls_push_ticket(struct tern_tls_session *session, tern_slice ticket);
 /* The session has failed. The first alert counts; a later call only adds a text if there is none. */
 void tern_tls_push_alert(struct tern_tls_session *session, uint8_t alert, const char *text);
 /* The same with a QUIC transport error instead of an alert. */

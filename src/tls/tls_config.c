@@ -7,7 +7,10 @@
 #include <tern/transport.h>
 
 #include "base/cursor.h"
+#include "crypto/provider.h"
 #include "tls/tls_backend.h"
+
+#define TICKETS_MAX 4
 
 const char *const tern_tls_root_files[] = {
     "/etc/ssl/certs/ca-certificates.crt",                /* Debian, Ubuntu, Arch, Gentoo */
@@ -31,7 +34,7 @@ void tern_tls_explain(char *why, size_t why_size, const char *format, ...)
 
 void tern_tls_config_init(tern_tls_config *config, size_t size)
 {
-  tern_tls_config defaults = {0};
+  tern_tls_config defaults = {.tickets_count = 2};
   size_t known = size < sizeof defaults ? size : sizeof defaults;
   defaults.size = size;
   memset(config, 0, size);
@@ -59,6 +62,11 @@ static tern_status check_config(const tern_tls_config *config, char *why, size_t
     tern_tls_explain(why, why_size, "a server needs key_file or key_pem");
     return TERN_INVALID;
   }
+  if (config->tickets_count > TICKETS_MAX) {
+    tern_tls_explain(why, why_size, "tickets_count is %u, must be 0 to %d",
+                     (unsigned)config->tickets_count, TICKETS_MAX);
+    return TERN_INVALID;
+  }
   if (!tern_tls_expand_ciphers(config->ciphers, ciphers)) {
     tern_tls_explain(why, why_size, "ciphers: \"%s\" has more than aes128, aes256, chacha20",
                      config->ciphers);
@@ -77,6 +85,25 @@ tern_status tern_tls_new(tern_tls **out, const tern_tls_config *config, char *wh
   memcpy(&known, config, config->size < sizeof known ? config->size : sizeof known);
   tern_status status = check_config(&known, why, why_size);
   return status == TERN_OK ? tern_tls_backend_new(out, &known, why, why_size) : status;
+}
+
+static tern_status init_tickets(struct tern_tls *tls, const tern_tls_config *config)
+{
+  static const uint8_t label[32] = "tern early context";
+  tls->early_data = config->early_data;
+  tls->tickets_count = config->tickets_count;
+  if (!tern_crypto_provider()->hmac(tern_slice_of(label, sizeof label), config->early_context,
+                                    tls->early_context))
+    return TERN_NOMEM;
+  if (config->tickets == NULL)
+    return tern_tickets_new(&tls->tickets);
+  tls->tickets = tern_tickets_ref(config->tickets);
+  return TERN_OK;
+}
+
+void tern_tls_deinit(struct tern_tls *tls)
+{
+  tern_tickets_unref(tls->tickets);
 }
 
 tern_status tern_tls_init(struct tern_tls *tls, const struct tern_tls_ops *ops,
@@ -103,7 +130,7 @@ tern_status tern_tls_init(struct tern_tls *tls, const struct tern_tls_ops *ops,
                      TERN_TLS_ALPN_MAX);
     return TERN_INVALID;
   }
-  return TERN_OK;
+  return init_tickets(tls, config);
 }
 
 static bool offers(tern_slice offered, tern_slice name)

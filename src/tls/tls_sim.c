@@ -6,6 +6,8 @@
  *   base = HMAC("tern sim", client random | server random)
  *   handshake secrets = Expand-Label(base, ...), application secrets = Expand-Label(HMAC(base, transcript))
  *   Finished = HMAC(base | side, transcript)
+ *   psk = HMAC("tern sim psk", ticket); resumed: base = HMAC(psk, randoms), no certificate
+ *   early secret = Expand-Label(HMAC(psk, client random), ...)
  *
  * Facts come in the order in which AWS-LC produces them; a test compares the two. */
 #include "tls/tls_sim.h"
@@ -65,6 +67,15 @@ struct sim_session {
   uint8_t transcript[32], handshake_secret[32], app_secret[32];
   uint8_t *params; /* ours */
   size_t params_len;
+  tern_time now;
+  tern_random_ops random;
+  uint8_t early_context[32]; /* server: of its own tickets */
+  uint8_t psk[32];
+  uint8_t *ticket; /* client: the one it was given, NULL = none */
+  size_t ticket_len;
+  bool is_resumed;
+  bool wants_early;  /* client: it asked */
+  bool takes_early;  /* server */
   char *name; /* SNI: the client's own, or what the server was told */
   size_t name_len;
   uint8_t alpn[256];
@@ -94,7 +105,8 @@ static void mix_randoms(struct sim_session *session)
   uint8_t both[64];
   memcpy(both, session->client_random, 32);
   memcpy(both + 32, session->server_random, 32);
-  hmac(label, tern_slice_of(both, sizeof both), session->handshake_secret);
+  hmac(session->is_resumed ? session->psk : label, tern_slice_of(both, sizeof both),
+       session->handshake_secret);
 }
 
 static void make_app_secret(struct sim_session *session)
@@ -102,13 +114,24 @@ static void make_app_secret(struct sim_session *session)
   hmac(session->handshake_secret, tern_slice_of(session->transcript, 32), session->app_secret);
 }
 
+static void make_psk(struct sim_session *session, tern_slice ticket)
+{
+  static const uint8_t label[32] = "tern sim psk, no security";
+  hmac(label, ticket, session->psk);
+}
+
 static void push_secret(struct sim_session *session, enum tern_level level, bool is_tx)
 {
+  uint8_t early[32];
   enum tern_hash_id hash = tern_aead_hash(session->aead);
   size_t len = tern_hash_bytes(hash);
   uint8_t out[TERN_HASH_MAX];
   bool is_client = session->base.is_server != is_tx;
   const uint8_t *from = level == TERN_LEVEL_APP ? session->app_secret : session->handshake_secret;
+  if (level == TERN_LEVEL_EARLY) {
+    hmac(session->psk, tern_slice_of(session->client_random, 32), early);
+    from = early;
+  }
   bool is_done = tern_expand_label(hash, tern_slice_of(from, 32),
                                    is_client ? "c traffic" : "s traffic", out, len);
   TERN_ASSERT(is_done);
@@ -175,11 +198,15 @@ static void say_client_hello(struct sim_session *session)
   write_blob(&writer, tls->alpn, tls->alpn_len);
   write_blob(&writer, session->name, session->name_len);
   write_blob(&writer, session->params, session->params_len);
+  write_blob(&writer, session->ticket, session->ticket_len);
+  tern_write_u8(&writer, session->wants_early);
   TERN_ASSERT(!writer.is_full); /* session_new checked the lengths */
   uint32_t least = options_of(session)->hello_bytes;
   say(session, TERN_LEVEL_INITIAL, MESSAGE_CLIENT_HELLO,
       tern_slice_of(body, tern_writer_len(&writer)),
       (least != 0 ? least : HELLO_BYTES_DEFAULT) - 4);
+  if (session->wants_early)
+    push_secret(session, TERN_LEVEL_EARLY, true);
   session->state = SIM_SERVER_HELLO;
 }
 
@@ -189,6 +216,7 @@ static void say_extensions(struct sim_session *session)
   struct tern_writer writer = tern_writer_of(body, sizeof body);
   write_blob(&writer, session->alpn, session->alpn_len);
   write_blob(&writer, session->params, session->params_len);
+  tern_write_u8(&writer, session->takes_early);
   TERN_ASSERT(!writer.is_full);
   say(session, TERN_LEVEL_HANDSHAKE, MESSAGE_ENCRYPTED_EXTENSIONS,
       tern_slice_of(body, tern_writer_len(&writer)), 0);
@@ -203,38 +231,56 @@ static void say_finished(struct sim_session *session)
   say(session, TERN_LEVEL_HANDSHAKE, MESSAGE_FINISHED, tern_slice_of(body, sizeof body), 0);
 }
 
+static struct tern_tls_summary summarise(const struct sim_session *session)
+{
+  return (struct tern_tls_summary){
+      .alpn = tern_slice_of(session->alpn, session->alpn_len),
+      .server_name = tern_slice_of(session->name, session->name_len),
+      .cipher = tern_tls_suite_name(session->aead),
+      .group = "sim",
+      .is_peer_verified = !session->base.is_server,
+      .is_resumed = session->is_resumed,
+  };
+}
+
+static void accept_early(struct sim_session *session)
+{
+  struct tern_tls_summary summary = summarise(session);
+  push_secret(session, TERN_LEVEL_EARLY, false);
+  tern_tls_push_early_accepted(&session->base, &summary);
+}
+
 /* The server's whole flight. */
 static void say_flight(struct sim_session *session)
 {
   const struct tern_tls_sim_options *options = options_of(session);
-  uint8_t hello[33];
+  uint8_t hello[34];
   tern_slice none = tern_slice_of(NULL, 0);
   memcpy(hello, session->server_random, 32);
   hello[32] = (uint8_t)session->aead;
+  hello[33] = session->is_resumed;
   say(session, TERN_LEVEL_INITIAL, MESSAGE_SERVER_HELLO, tern_slice_of(hello, sizeof hello),
       SERVER_HELLO_BYTES - 4);
   mix_randoms(session);
   push_secret(session, TERN_LEVEL_HANDSHAKE, true);
   say_extensions(session);
-  say(session, TERN_LEVEL_HANDSHAKE, MESSAGE_CERTIFICATE, none,
-      (options->cert_bytes != 0 ? options->cert_bytes : CERT_BYTES_DEFAULT) - 4);
-  say(session, TERN_LEVEL_HANDSHAKE, MESSAGE_CERTIFICATE_VERIFY, none, CERT_VERIFY_BYTES - 4);
+  if (!session->is_resumed) {
+    say(session, TERN_LEVEL_HANDSHAKE, MESSAGE_CERTIFICATE, none,
+        (options->cert_bytes != 0 ? options->cert_bytes : CERT_BYTES_DEFAULT) - 4);
+    say(session, TERN_LEVEL_HANDSHAKE, MESSAGE_CERTIFICATE_VERIFY, none, CERT_VERIFY_BYTES - 4);
+  }
   say_finished(session);
   make_app_secret(session);
   push_secret(session, TERN_LEVEL_APP, true); /* half-RTT data may go from here */
+  if (session->takes_early)
+    accept_early(session);
   push_secret(session, TERN_LEVEL_HANDSHAKE, false);
   session->state = SIM_CLIENT_FINISHED;
 }
 
 static void complete(struct sim_session *session)
 {
-  struct tern_tls_summary summary = {
-      .alpn = tern_slice_of(session->alpn, session->alpn_len),
-      .server_name = tern_slice_of(session->name, session->name_len),
-      .cipher = tern_tls_suite_name(session->aead),
-      .group = "sim",
-      .is_peer_verified = !session->base.is_server,
-  };
+  struct tern_tls_summary summary = summarise(session);
   session->state = SIM_DONE;
   tern_tls_push_complete(&session->base, &summary);
 }
@@ -264,12 +310,32 @@ static bool keep_name(struct sim_session *session, tern_slice name)
   return true;
 }
 
+/* What is sealed in a ticket: early context (32), AEAD (1), ALPN. */
+static void resume(struct sim_session *session, tern_slice ticket, bool wants_early)
+{
+  struct tern_tickets *tickets = session->base.tls->tickets;
+  uint8_t text[TICKET_BYTES];
+  if (ticket.len < TERN_TICKET_OVERHEAD + 33 || ticket.len > sizeof text ||
+      !tern_tickets_open(tickets, ticket, text) || text[32] != (uint8_t)session->aead)
+    return;
+  size_t alpn_len = ticket.len - TERN_TICKET_OVERHEAD - 33;
+  make_psk(session, ticket);
+  session->is_resumed = true;
+  session->takes_early = wants_early && options_of(session)->early_data &&
+                         memcmp(text, session->early_context, 32) == 0 &&
+                         alpn_len == session->alpn_len &&
+                         memcmp(text + 33, session->alpn, alpn_len) == 0 &&
+                         tern_tickets_take_early(tickets, ticket, session->now);
+}
+
 static void on_client_hello(struct sim_session *session, tern_slice body)
 {
   struct tern_reader reader = tern_reader_of(body.data, body.len);
-  tern_slice alpn, name, params;
+  tern_slice alpn, name, params, ticket;
+  uint8_t wants_early;
   if (!tern_read_bytes(&reader, session->client_random, 32) || !read_blob(&reader, &alpn) ||
-      !read_blob(&reader, &name) || !read_blob(&reader, &params)) {
+      !read_blob(&reader, &name) || !read_blob(&reader, &params) || !read_blob(&reader, &ticket) ||
+      !tern_read_u8(&reader, &wants_early)) {
     refuse(session, TERN_ALERT_DECODE_ERROR, "ClientHello");
     return;
   }
@@ -288,13 +354,14 @@ static void on_client_hello(struct sim_session *session, tern_slice body)
     tern_tls_push_error(&session->base, TERN_QUIC_INTERNAL_ERROR, "out of memory");
     return;
   }
+  resume(session, ticket, wants_early != 0);
   tern_tls_push_params(&session->base, params);
   session->state = SIM_FLIGHT;
 }
 
 static void on_server_hello(struct sim_session *session, tern_slice body)
 {
-  if (body.len < 33) {
+  if (body.len < 34) {
     refuse(session, TERN_ALERT_DECODE_ERROR, "ServerHello");
     return;
   }
@@ -304,6 +371,11 @@ static void on_server_hello(struct sim_session *session, tern_slice body)
   }
   memcpy(session->server_random, body.data, 32);
   session->aead = (enum tern_aead_id)body.data[32];
+  if (body.data[33] != 0 && session->ticket == NULL) {
+    refuse(session, TERN_ALERT_ILLEGAL_PARAMETER, "resumed without a ticket");
+    return;
+  }
+  session->is_resumed = body.data[33] != 0;
   mix_randoms(session);
   push_secret(session, TERN_LEVEL_HANDSHAKE, true);
   push_secret(session, TERN_LEVEL_HANDSHAKE, false);
@@ -314,7 +386,9 @@ static void on_extensions(struct sim_session *session, tern_slice body)
 {
   struct tern_reader reader = tern_reader_of(body.data, body.len);
   tern_slice alpn, params;
-  if (!read_blob(&reader, &alpn) || !read_blob(&reader, &params) || alpn.len > 255) {
+  uint8_t takes_early;
+  if (!read_blob(&reader, &alpn) || !read_blob(&reader, &params) ||
+      !tern_read_u8(&reader, &takes_early) || alpn.len > 255) {
     refuse(session, TERN_ALERT_DECODE_ERROR, "EncryptedExtensions");
     return;
   }
@@ -328,8 +402,10 @@ static void on_extensions(struct sim_session *session, tern_slice body)
   }
   memcpy(session->alpn, alpn.data, alpn.len);
   session->alpn_len = alpn.len;
+  if (session->wants_early && takes_early == 0)
+    tern_tls_push_early_rejected(&session->base);
   tern_tls_push_params(&session->base, params);
-  session->state = SIM_CERTIFICATE;
+  session->state = session->is_resumed ? SIM_SERVER_FINISHED : SIM_CERTIFICATE;
 }
 
 static void on_certificate(struct sim_session *session)
@@ -363,6 +439,41 @@ static void on_server_finished(struct sim_session *session, tern_slice body,
   complete(session);
 }
 
+/* NewSessionTicket: AEAD (1), may bring early data (1), the ticket, filler. */
+static void say_ticket(struct sim_session *session)
+{
+  const struct sim_tls *tls = (const struct sim_tls *)session->base.tls;
+  const struct tern_ticket_context context = {&session->random, session->now};
+  uint8_t text[33 + 256], sealed[sizeof text + TERN_TICKET_OVERHEAD];
+  uint8_t body[sizeof sealed + 4];
+  struct tern_writer writer = tern_writer_of(body, sizeof body);
+  size_t len = 33 + session->alpn_len;
+  memcpy(text, session->early_context, 32);
+  text[32] = (uint8_t)session->aead;
+  memcpy(text + 33, session->alpn, session->alpn_len);
+  if (!tern_tickets_seal(tls->base.tickets, &context, tern_slice_of(text, len), sealed))
+    return;
+  tern_write_u8(&writer, (uint8_t)session->aead);
+  tern_write_u8(&writer, options_of(session)->early_data);
+  write_blob(&writer, sealed, len + TERN_TICKET_OVERHEAD);
+  say(session, TERN_LEVEL_APP, MESSAGE_NEW_SESSION_TICKET,
+      tern_slice_of(body, tern_writer_len(&writer)), TICKET_BYTES - 4);
+}
+
+static void on_ticket(struct sim_session *session, tern_slice body)
+{
+  struct tern_reader reader = tern_reader_of(body.data, body.len);
+  uint8_t aead, may_early;
+  tern_slice ticket;
+  if (session->base.is_server)
+    refuse(session, TERN_ALERT_UNEXPECTED_MESSAGE, "message after the end");
+  else if (!tern_read_u8(&reader, &aead) || !tern_read_u8(&reader, &may_early) ||
+           !read_blob(&reader, &ticket))
+    refuse(session, TERN_ALERT_DECODE_ERROR, "NewSessionTicket");
+  else
+    tern_tls_push_ticket(&session->base, tern_slice_of(body.data, 4 + ticket.len));
+}
+
 static void on_client_finished(struct sim_session *session, tern_slice body,
                                const uint8_t expected[32])
 {
@@ -370,8 +481,7 @@ static void on_client_finished(struct sim_session *session, tern_slice body,
     return;
   push_secret(session, TERN_LEVEL_APP, false);
   for (uint32_t i = 0; i < options_of(session)->tickets; i++)
-    say(session, TERN_LEVEL_APP, MESSAGE_NEW_SESSION_TICKET, tern_slice_of(NULL, 0),
-        TICKET_BYTES - 4);
+    say_ticket(session);
   complete(session);
 }
 
@@ -425,8 +535,7 @@ static void on_message(struct sim_session *session, tern_slice message)
     on_client_finished(session, body, finished);
     break;
   case SIM_DONE:
-    if (session->base.is_server)
-      refuse(session, TERN_ALERT_UNEXPECTED_MESSAGE, "message after the end");
+    on_ticket(session, body);
     break;
   case SIM_CLIENT_START:
   case SIM_FLIGHT:
@@ -516,10 +625,33 @@ static void free_session(struct tern_tls_session *base)
   struct tern_alloc *alloc = base->alloc;
   tern_alloc_give(alloc, session->params, session->params_len);
   tern_alloc_give(alloc, session->name, session->name_len);
+  tern_alloc_give(alloc, session->ticket, session->ticket_len);
   tern_alloc_give(alloc, session->in, session->in_capacity);
   tern_tls_session_deinit(base);
   tern_wipe(session, sizeof *session);
   tern_alloc_give(alloc, session, sizeof *session);
+}
+
+/* As on_ticket made it: AEAD, may bring early data, the ticket. One that is not so is ignored. */
+static tern_status take_ticket(struct sim_session *session,
+                               const struct tern_tls_session_args *args)
+{
+  struct tern_reader reader = tern_reader_of(args->ticket.data, args->ticket.len);
+  uint8_t aead, may_early;
+  tern_slice ticket;
+  if (!tern_read_u8(&reader, &aead) || !tern_read_u8(&reader, &may_early) ||
+      !read_blob(&reader, &ticket) || ticket.len == 0 || ticket.len > TICKET_BYTES ||
+      aead > TERN_AEAD_NULL)
+    return TERN_OK;
+  session->ticket = tern_alloc_take(args->alloc, ticket.len);
+  if (session->ticket == NULL)
+    return TERN_NOMEM;
+  memcpy(session->ticket, ticket.data, ticket.len);
+  session->ticket_len = ticket.len;
+  session->aead = (enum tern_aead_id)aead;
+  session->wants_early = args->wants_early && may_early != 0;
+  make_psk(session, ticket);
+  return TERN_OK;
 }
 
 static tern_status fill_session(struct sim_session *session,
@@ -541,6 +673,11 @@ static tern_status fill_session(struct sim_session *session,
     return TERN_NOMEM;
   memcpy(session->params, args->params.data, args->params.len);
   session->params_len = args->params.len;
+  session->now = args->now;
+  session->random = *args->random;
+  hmac(session->base.tls->early_context, args->early_context, session->early_context);
+  if (!args->is_server && args->ticket.len != 0 && take_ticket(session, args) != TERN_OK)
+    return TERN_NOMEM;
   return args->is_server || keep_name(session, name) ? TERN_OK : TERN_NOMEM;
 }
 
@@ -572,6 +709,7 @@ static void free_tls(struct tern_tls *base)
 {
   struct sim_tls *tls = (struct sim_tls *)base;
   tern_alloc_ops alloc = tls->alloc;
+  tern_tls_deinit(base);
   alloc.give(alloc.arg, tls, sizeof *tls);
 }
 
@@ -601,8 +739,13 @@ tern_tls *tern_tls_sim_new(const tern_alloc_ops *alloc, const struct tern_tls_si
     config.alpn = tls->options.alpn;
     config.alpn_count = tls->options.alpn_count;
   }
+  config.tickets = tls->options.tickets_keys;
   tern_status status = tern_tls_init(&tls->base, &sim_ops, &config, NULL, 0);
-  TERN_ASSERT(status == TERN_OK); /* a test's list of names */
+  TERN_ASSERT(status != TERN_INVALID); /* a test's list of names */
+  if (status != TERN_OK) {
+    free_tls(&tls->base);
+    return NULL;
+  }
   tls->base.serves_both = true;
   tls->options.alpn = NULL;
   return &tls->base;

@@ -12,11 +12,14 @@
  *             <------------ ServerHello      INITIAL
  *             <------------ EE, Cert, CV, Fin HANDSHAKE   (half-RTT from here)
  *   HANDSHAKE Finished         ------------>  complete
- *   complete */
+ *   complete   <-- NewSessionTicket  APP
+ *
+ * Tickets are real ones (tickets.h); with one the certificate is left out, and early data may go. */
 #ifndef TERN_TLS_TLS_SIM_H
 #define TERN_TLS_TLS_SIM_H
 
 #include <tern/base.h>
+#include <tern/transport.h>
 
 #include "crypto/provider.h"
 #include "tls/tls.h"
@@ -27,7 +30,9 @@ struct tern_tls_sim_options {
   uint32_t
       hello_bytes;     /* least size of ClientHello; 0 = 300. It grows if its contents need more. */
   uint32_t cert_bytes; /* size of the Certificate message; 0 = 2,400 */
-  uint32_t tickets;    /* post-handshake messages of the server at APP, 0 to 4 */
+  uint32_t tickets;    /* NewSessionTicket messages of the server at APP, 0 to 4 */
+  tern_tickets *tickets_keys; /* NULL = its own */
+  bool early_data;            /* the server takes it */
   enum tern_aead_id aead; /* AES128 (0), AES256, CHACHA20, or NULL for speed */
 
   /* Failures to inject. */

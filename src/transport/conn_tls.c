@@ -223,6 +223,7 @@ static void take_facts(tern_conn *conn)
       on_alert(conn, &fact);
       break;
     case TERN_TLS_FACT_TICKET: /* resumption is not offered */
+    case TERN_TLS_FACT_EARLY_ACCEPTED:
     case TERN_TLS_FACT_EARLY_REJECTED:
       break;
     }

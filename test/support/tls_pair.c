@@ -22,6 +22,10 @@ static struct tern_tls_session *start(struct tls_pair *pair, const struct tls_pa
       .server_name = is_server ? NULL : args->server_name,
       .params = text_slice(is_server ? TLS_PAIR_SERVER_PARAMS : TLS_PAIR_CLIENT_PARAMS),
       .version = 1,
+      .now = args->now,
+      .ticket = args->ticket,
+      .wants_early = args->wants_early,
+      .early_context = args->early_context,
       .random = is_server ? args->server_random : args->client_random,
   };
   struct tern_tls_session *session;
@@ -116,7 +120,16 @@ static void on_fact(struct tls_side *side, const struct tern_tls_fact *fact)
     on_alert(side, fact);
     break;
   case TERN_TLS_FACT_TICKET:
+    assert_true(fact->data.len != 0 && fact->data.len <= sizeof side->ticket);
+    memcpy(side->ticket, fact->data.data, fact->data.len);
+    side->ticket_len = fact->data.len;
+    side->tickets++;
+    break;
+  case TERN_TLS_FACT_EARLY_ACCEPTED:
+    note(side, 'A', 1);
+    break;
   case TERN_TLS_FACT_EARLY_REJECTED:
+    note(side, 'X', 1);
     break;
   }
 }

@@ -21,8 +21,11 @@ struct tls_side {
   enum tern_aead_id aead[TERN_LEVEL_COUNT];
   uint8_t params[256];
   size_t params_len;
-  int completes, pendings;
-  char trace[128]; /* "C0 T2 C2 ...": C(rypto) T(x secret) R(x secret) by level, P(arams), D(one) */
+  int completes, pendings, tickets;
+  uint8_t ticket[TERN_CAP_TICKET]; /* the newest */
+  size_t ticket_len;
+  char trace[128]; /* "C0 T2 C2 ...": C(rypto) T(x secret) R(x secret) by level, P(arams), D(one),
+                         early data A(ccepted), X (refused) */
   int alerts;
   uint8_t alert;
   uint64_t alert_code;
@@ -38,6 +41,10 @@ struct tls_pair {
 struct tls_pair_args {
   struct tern_tls *client, *server;
   const char *server_name;
+  tern_time now;
+  tern_slice ticket;
+  bool wants_early;
+  tern_slice early_context;
   const tern_random_ops *client_random, *server_random; /* for tls_sim */
 };
 
