@@ -85,8 +85,8 @@ void tern_tickets_unref(tern_tickets *tickets);
  * seals with it. For two minutes after the first use, early data is refused: it could be a replay from
  * before. Each machine notices replays of its own only (RFC 8446 8). May be called by any thread at any
  * time. TERN_INVALID: not 1 to TERN_TICKET_KEYS_MAX. */
-TERN_MUST_CHECK tern_status tern_tickets_set_keys(tern_tickets *tickets, const tern_ticket_key *keys,
-                                                  size_t count);
+TERN_MUST_CHECK tern_status tern_tickets_set_keys(tern_tickets *tickets,
+                                                  const tern_ticket_key *keys, size_t count);
 
 /* What a tern_tls is made from. Set the members you need after tern_tls_config_init. Everything is
  * copied. Files are PEM; a blob in memory wins over a file. */
@@ -156,7 +156,7 @@ typedef struct tern_run {
 
 typedef struct tern_endpoint_ops {
   size_t size;
-  /* A client's handshake is complete. Give the connection its callbacks with tern_conn_set_ops, or
+  /* A client's handshake is complete, or it has sent early data that was taken: tern_conn_is_early. Give the connection its callbacks with tern_conn_set_ops, or
    * close it. */
   void (*on_conn)(void *app, tern_conn *conn);
   /* Client: the server gave a token that proves this host's address to it in a later connection: put
@@ -219,7 +219,7 @@ void tern_endpoint_get_stats(const tern_endpoint *endpoint, tern_endpoint_stats 
 typedef struct tern_conn_ops {
   size_t size;
   /* Handshake complete: ALPN and certificate are settled; streams may be opened (they may be before,
-   * too, and wait). Clients only; servers are told by tern_endpoint_ops.on_conn. */
+   * too, and wait). Servers are told by tern_endpoint_ops.on_conn, and by this if that came early. */
   void (*on_connected)(tern_conn *conn, void *app);
   /* The peer opened a stream. Give it callbacks with tern_stream_set_ops, or reset it. */
   void (*on_stream)(tern_conn *conn, tern_stream *stream, void *app);
@@ -230,6 +230,9 @@ typedef struct tern_conn_ops {
   /* The last callback. `error->kind` NONE never occurs here: a clean end is APPLICATION, code of the
    * closing side. All stream on_closed came before. */
   void (*on_closed)(tern_conn *conn, const tern_error *error, void *app);
+  /* Clients: a ticket to resume with, see tern_connect_args. Several may come; the newest is the best, and
+   * each is good for one connection (RFC 8446 C.4). Keep a copy, and keep it secret. */
+  void (*on_ticket)(tern_conn *conn, tern_slice ticket, void *app);
 } tern_conn_ops;
 
 typedef struct tern_connect_args {
@@ -239,6 +242,13 @@ typedef struct tern_connect_args {
   const tern_conn_ops *ops; /* must outlive the connection; NULL = set later */
   void *app;
   tern_slice token; /* of on_token, from this server; copied; empty = none; to 1,024 bytes */
+  /* What on_ticket of an earlier connection to the same server name gave; empty = none. Bytes that were put
+   * behind it come back from tern_conn_get_ticket_extra. A ticket that is of no use is ignored. */
+  tern_slice ticket;
+  /* Send streams at once, in 0-RTT packets, if the ticket allows it. Whoever can copy these packets can have
+   * the server process them again (RFC 9001 9.2): for what is safe to do twice, or see
+   * tern_stream_wait_for_handshake. What the server does not take is sent again by itself. */
+  bool early_data;
 } tern_connect_args;
 
 TERN_MUST_CHECK tern_status tern_endpoint_connect(tern_endpoint *endpoint,
@@ -249,6 +259,20 @@ void *tern_conn_get_app(const tern_conn *conn);
 tern_endpoint *tern_conn_get_endpoint(const tern_conn *conn);
 bool tern_conn_is_server(const tern_conn *conn);
 bool tern_conn_is_connected(const tern_conn *conn);
+/* The handshake is not complete, and data goes (client) or comes (server) all the same: it could be copied
+ * from another connection. */
+bool tern_conn_is_early(const tern_conn *conn);
+typedef enum tern_early {
+  TERN_EARLY_NONE,     /* none was sent */
+  TERN_EARLY_PENDING,  /* client: no answer yet */
+  TERN_EARLY_ACCEPTED, /* client: certain once the handshake is complete */
+  TERN_EARLY_REJECTED, /* client: everything was sent again */
+} tern_early;
+tern_early tern_conn_get_early(const tern_conn *conn);
+/* The handshake went on with a ticket. */
+bool tern_conn_is_resumed(const tern_conn *conn);
+/* Client: the bytes that followed the ticket this connection was opened with. */
+tern_slice tern_conn_get_ticket_extra(const tern_conn *conn);
 /* The negotiated protocol; empty before the handshake is complete. */
 tern_slice tern_conn_get_alpn(const tern_conn *conn);
 /* SNI as the client sent it; empty if none. */
@@ -326,6 +350,8 @@ TERN_MUST_CHECK tern_status tern_conn_open_stream(tern_conn *conn, bool is_bidi,
                                                   tern_stream **out);
 void tern_stream_set_ops(tern_stream *stream, const tern_stream_ops *ops, void *app);
 void *tern_stream_get_app(const tern_stream *stream);
+/* Nothing of this stream goes out as early data. Call it before the first write. */
+void tern_stream_wait_for_handshake(tern_stream *stream);
 tern_conn *tern_stream_get_conn(const tern_stream *stream);
 /* RFC 9000 2.1. */
 uint64_t tern_stream_get_id(const tern_stream *stream);

@@ -70,8 +70,7 @@ static void free_generation(struct generation *generation)
 
 void tern_tickets_unref(tern_tickets *tickets)
 {
-  if (tickets == NULL ||
-      atomic_fetch_sub_explicit(&tickets->refs, 1, memory_order_acq_rel) != 1)
+  if (tickets == NULL || atomic_fetch_sub_explicit(&tickets->refs, 1, memory_order_acq_rel) != 1)
     return;
   free_generation(tickets->newer);
   free_generation(tickets->older);
@@ -174,7 +173,8 @@ bool tern_tickets_seal(struct tern_tickets *tickets, const struct tern_ticket_co
 
 bool tern_tickets_open(struct tern_tickets *tickets, tern_slice ticket, uint8_t *out)
 {
-  static const struct tern_ticket_context none = {NULL, 0}; /* looked up by name: nothing is drawn */
+  static const struct tern_ticket_context none = {NULL,
+                                                  0}; /* looked up by name: nothing is drawn */
   uint8_t head[TERN_TICKET_NAME_BYTES + TERN_AEAD_NONCE_BYTES];
   tern_ticket_key key;
   if (ticket.len < TERN_TICKET_OVERHEAD ||

@@ -27,6 +27,11 @@ bool tern_tls_is_server(const struct tern_tls *tls)
   return tls->is_server;
 }
 
+bool tern_tls_takes_early(const struct tern_tls *tls)
+{
+  return tls->early_data;
+}
+
 /* ---- the session's life -------------------------------------------------------------------- */
 
 tern_status tern_tls_session_new(struct tern_tls *tls, const struct tern_tls_session_args *args,

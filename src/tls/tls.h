@@ -24,12 +24,12 @@ struct tern_tls_session; /* made by a backend; see tls_backend.h */
 struct tern_tls_session_args {
   struct tern_alloc *alloc;
   bool is_server;
-  const char *server_name; /* client: SNI and the name or IP address to verify; NULL on a server */
-  tern_slice params;       /* our encoded transport parameters; copied */
-  uint32_t version;        /* QUIC version */
-  tern_time now;           /* for the replay set */
-  tern_slice ticket;       /* client: data of a TICKET fact; one that cannot be read is ignored */
-  bool wants_early;        /* client: send early data if the ticket allows it */
+  const char *server_name;  /* client: SNI and the name or IP address to verify; NULL on a server */
+  tern_slice params;        /* our encoded transport parameters; copied */
+  uint32_t version;         /* QUIC version */
+  tern_time now;            /* for the replay set */
+  tern_slice ticket;        /* client: data of a TICKET fact; one that cannot be read is ignored */
+  bool wants_early;         /* client: send early data if the ticket allows it */
   tern_slice early_context; /* server: what early data depends on [rfc9001-4.6.3]; hashed */
   const tern_random_ops *random; /* used by tls_sim only; must outlive the session */
 };
@@ -105,5 +105,7 @@ bool tern_tls_session_is_peer_verified(const struct tern_tls_session *session);
 /* One more reference; returns `tls`. tern_tls_unref is public. */
 struct tern_tls *tern_tls_ref(struct tern_tls *tls);
 bool tern_tls_is_server(const struct tern_tls *tls); /* tls_sim: both; false */
+/* Server: early data may be taken. */
+bool tern_tls_takes_early(const struct tern_tls *tls);
 
 #endif

@@ -17,6 +17,7 @@
 #include "base/assert.h"
 #include "base/cursor.h"
 #include "tls/tls_backend.h"
+#include "tls/tls_sim_session.h"
 #include "wire/quic.h"
 
 #define HELLO_BYTES_DEFAULT 300
@@ -38,123 +39,9 @@ enum message_type {
   MESSAGE_FINISHED = 20,
 };
 
-/* What is waited for. */
-enum sim_state {
-  SIM_CLIENT_START,
-  SIM_CLIENT_HELLO,    /* server */
-  SIM_FLIGHT,          /* server, PENDING before its flight */
-  SIM_CLIENT_FINISHED, /* server */
-  SIM_SERVER_HELLO,    /* client, and so on */
-  SIM_EXTENSIONS,
-  SIM_CERTIFICATE,
-  SIM_CERTIFICATE_VERIFY,
-  SIM_SERVER_FINISHED,
-  SIM_DONE,
-};
-
-struct sim_tls {
-  struct tern_tls base;
-  tern_alloc_ops alloc;
-  struct tern_tls_sim_options options;
-};
-
-struct sim_session {
-  struct tern_tls_session base;
-  enum sim_state state;
-  enum tern_aead_id aead;
-  uint8_t pending_left;
-  uint8_t client_random[32], server_random[32];
-  uint8_t transcript[32], handshake_secret[32], app_secret[32];
-  uint8_t *params; /* ours */
-  size_t params_len;
-  tern_time now;
-  tern_random_ops random;
-  uint8_t early_context[32]; /* server: of its own tickets */
-  uint8_t psk[32];
-  uint8_t *ticket; /* client: the one it was given, NULL = none */
-  size_t ticket_len;
-  bool is_resumed;
-  bool wants_early;  /* client: it asked */
-  bool takes_early;  /* server */
-  char *name; /* SNI: the client's own, or what the server was told */
-  size_t name_len;
-  uint8_t alpn[256];
-  size_t alpn_len;
-  uint8_t *in; /* the message that is not complete yet */
-  size_t in_len, in_capacity;
-};
-
 static const struct tern_tls_ops sim_ops;
 
-static const struct tern_tls_sim_options *options_of(const struct sim_session *session)
-{
-  return &((const struct sim_tls *)session->base.tls)->options;
-}
-
-static void hmac(const uint8_t key[32], tern_slice data, uint8_t out[32])
-{
-  bool is_done = tern_crypto_provider()->hmac(tern_slice_of(key, 32), data, out);
-  TERN_ASSERT(is_done);
-}
-
-/* ---- secrets ------------------------------------------------------------------------------- */
-
-static void mix_randoms(struct sim_session *session)
-{
-  static const uint8_t label[32] = "tern sim, no security";
-  uint8_t both[64];
-  memcpy(both, session->client_random, 32);
-  memcpy(both + 32, session->server_random, 32);
-  hmac(session->is_resumed ? session->psk : label, tern_slice_of(both, sizeof both),
-       session->handshake_secret);
-}
-
-static void make_app_secret(struct sim_session *session)
-{
-  hmac(session->handshake_secret, tern_slice_of(session->transcript, 32), session->app_secret);
-}
-
-static void make_psk(struct sim_session *session, tern_slice ticket)
-{
-  static const uint8_t label[32] = "tern sim psk, no security";
-  hmac(label, ticket, session->psk);
-}
-
-static void push_secret(struct sim_session *session, enum tern_level level, bool is_tx)
-{
-  uint8_t early[32];
-  enum tern_hash_id hash = tern_aead_hash(session->aead);
-  size_t len = tern_hash_bytes(hash);
-  uint8_t out[TERN_HASH_MAX];
-  bool is_client = session->base.is_server != is_tx;
-  const uint8_t *from = level == TERN_LEVEL_APP ? session->app_secret : session->handshake_secret;
-  if (level == TERN_LEVEL_EARLY) {
-    hmac(session->psk, tern_slice_of(session->client_random, 32), early);
-    from = early;
-  }
-  bool is_done = tern_expand_label(hash, tern_slice_of(from, 32),
-                                   is_client ? "c traffic" : "s traffic", out, len);
-  TERN_ASSERT(is_done);
-  tern_tls_push_secret(&session->base, level, is_tx, session->aead, tern_slice_of(out, len));
-  tern_wipe(out, sizeof out);
-}
-
-static void make_finished(const struct sim_session *session, bool of_server, uint8_t out[32])
-{
-  uint8_t data[33];
-  memcpy(data, session->transcript, 32);
-  data[32] = of_server;
-  hmac(session->handshake_secret, tern_slice_of(data, sizeof data), out);
-}
-
 /* ---- messages out -------------------------------------------------------------------------- */
-
-static void add_to_transcript(struct sim_session *session, tern_slice message)
-{
-  uint8_t next[32];
-  hmac(session->transcript, message, next);
-  memcpy(session->transcript, next, sizeof next);
-}
 
 /* A message of `type`: `body`, then filler up to `body_bytes`. */
 static void say(struct sim_session *session, enum tern_level level, enum message_type type,
@@ -176,7 +63,7 @@ static void say(struct sim_session *session, enum tern_level level, enum message
   for (size_t i = body.len; i < body_bytes; i++)
     message[4 + i] = (uint8_t)(i * 7);
   tern_slice whole = tern_slice_of(message, 4 + body_bytes);
-  add_to_transcript(session, whole);
+  tern_sim_add_to_transcript(session, whole);
   tern_tls_push_crypto(&session->base, level, whole);
   tern_alloc_give(session->base.alloc, message, 4 + body_bytes);
 }
@@ -201,12 +88,12 @@ static void say_client_hello(struct sim_session *session)
   write_blob(&writer, session->ticket, session->ticket_len);
   tern_write_u8(&writer, session->wants_early);
   TERN_ASSERT(!writer.is_full); /* session_new checked the lengths */
-  uint32_t least = options_of(session)->hello_bytes;
+  uint32_t least = tern_sim_options(session)->hello_bytes;
   say(session, TERN_LEVEL_INITIAL, MESSAGE_CLIENT_HELLO,
       tern_slice_of(body, tern_writer_len(&writer)),
       (least != 0 ? least : HELLO_BYTES_DEFAULT) - 4);
   if (session->wants_early)
-    push_secret(session, TERN_LEVEL_EARLY, true);
+    tern_sim_push_secret(session, TERN_LEVEL_EARLY, true);
   session->state = SIM_SERVER_HELLO;
 }
 
@@ -225,8 +112,8 @@ static void say_extensions(struct sim_session *session)
 static void say_finished(struct sim_session *session)
 {
   uint8_t body[32];
-  make_finished(session, session->base.is_server, body);
-  if (options_of(session)->bad_finished)
+  tern_sim_make_finished(session, session->base.is_server, body);
+  if (tern_sim_options(session)->bad_finished)
     body[0] ^= 1;
   say(session, TERN_LEVEL_HANDSHAKE, MESSAGE_FINISHED, tern_slice_of(body, sizeof body), 0);
 }
@@ -246,14 +133,14 @@ static struct tern_tls_summary summarise(const struct sim_session *session)
 static void accept_early(struct sim_session *session)
 {
   struct tern_tls_summary summary = summarise(session);
-  push_secret(session, TERN_LEVEL_EARLY, false);
+  tern_sim_push_secret(session, TERN_LEVEL_EARLY, false);
   tern_tls_push_early_accepted(&session->base, &summary);
 }
 
 /* The server's whole flight. */
 static void say_flight(struct sim_session *session)
 {
-  const struct tern_tls_sim_options *options = options_of(session);
+  const struct tern_tls_sim_options *options = tern_sim_options(session);
   uint8_t hello[34];
   tern_slice none = tern_slice_of(NULL, 0);
   memcpy(hello, session->server_random, 32);
@@ -261,8 +148,8 @@ static void say_flight(struct sim_session *session)
   hello[33] = session->is_resumed;
   say(session, TERN_LEVEL_INITIAL, MESSAGE_SERVER_HELLO, tern_slice_of(hello, sizeof hello),
       SERVER_HELLO_BYTES - 4);
-  mix_randoms(session);
-  push_secret(session, TERN_LEVEL_HANDSHAKE, true);
+  tern_sim_mix_randoms(session);
+  tern_sim_push_secret(session, TERN_LEVEL_HANDSHAKE, true);
   say_extensions(session);
   if (!session->is_resumed) {
     say(session, TERN_LEVEL_HANDSHAKE, MESSAGE_CERTIFICATE, none,
@@ -270,11 +157,11 @@ static void say_flight(struct sim_session *session)
     say(session, TERN_LEVEL_HANDSHAKE, MESSAGE_CERTIFICATE_VERIFY, none, CERT_VERIFY_BYTES - 4);
   }
   say_finished(session);
-  make_app_secret(session);
-  push_secret(session, TERN_LEVEL_APP, true); /* half-RTT data may go from here */
+  tern_sim_make_app_secret(session);
+  tern_sim_push_secret(session, TERN_LEVEL_APP, true); /* half-RTT data may go from here */
   if (session->takes_early)
     accept_early(session);
-  push_secret(session, TERN_LEVEL_HANDSHAKE, false);
+  tern_sim_push_secret(session, TERN_LEVEL_HANDSHAKE, false);
   session->state = SIM_CLIENT_FINISHED;
 }
 
@@ -319,9 +206,9 @@ static void resume(struct sim_session *session, tern_slice ticket, bool wants_ea
       !tern_tickets_open(tickets, ticket, text) || text[32] != (uint8_t)session->aead)
     return;
   size_t alpn_len = ticket.len - TERN_TICKET_OVERHEAD - 33;
-  make_psk(session, ticket);
+  tern_sim_make_psk(session, ticket);
   session->is_resumed = true;
-  session->takes_early = wants_early && options_of(session)->early_data &&
+  session->takes_early = wants_early && tern_sim_options(session)->early_data &&
                          memcmp(text, session->early_context, 32) == 0 &&
                          alpn_len == session->alpn_len &&
                          memcmp(text + 33, session->alpn, alpn_len) == 0 &&
@@ -376,9 +263,9 @@ static void on_server_hello(struct sim_session *session, tern_slice body)
     return;
   }
   session->is_resumed = body.data[33] != 0;
-  mix_randoms(session);
-  push_secret(session, TERN_LEVEL_HANDSHAKE, true);
-  push_secret(session, TERN_LEVEL_HANDSHAKE, false);
+  tern_sim_mix_randoms(session);
+  tern_sim_push_secret(session, TERN_LEVEL_HANDSHAKE, true);
+  tern_sim_push_secret(session, TERN_LEVEL_HANDSHAKE, false);
   session->state = SIM_EXTENSIONS;
 }
 
@@ -410,7 +297,7 @@ static void on_extensions(struct sim_session *session, tern_slice body)
 
 static void on_certificate(struct sim_session *session)
 {
-  if (options_of(session)->bad_certificate) {
+  if (tern_sim_options(session)->bad_certificate) {
     refuse(session, TERN_ALERT_BAD_CERTIFICATE, "certificate refused, as asked");
     return;
   }
@@ -432,10 +319,10 @@ static void on_server_finished(struct sim_session *session, tern_slice body,
 {
   if (!is_finished_right(session, body, expected))
     return;
-  make_app_secret(session);
+  tern_sim_make_app_secret(session);
   say_finished(session);
-  push_secret(session, TERN_LEVEL_APP, true);
-  push_secret(session, TERN_LEVEL_APP, false);
+  tern_sim_push_secret(session, TERN_LEVEL_APP, true);
+  tern_sim_push_secret(session, TERN_LEVEL_APP, false);
   complete(session);
 }
 
@@ -454,7 +341,7 @@ static void say_ticket(struct sim_session *session)
   if (!tern_tickets_seal(tls->base.tickets, &context, tern_slice_of(text, len), sealed))
     return;
   tern_write_u8(&writer, (uint8_t)session->aead);
-  tern_write_u8(&writer, options_of(session)->early_data);
+  tern_write_u8(&writer, tern_sim_options(session)->early_data);
   write_blob(&writer, sealed, len + TERN_TICKET_OVERHEAD);
   say(session, TERN_LEVEL_APP, MESSAGE_NEW_SESSION_TICKET,
       tern_slice_of(body, tern_writer_len(&writer)), TICKET_BYTES - 4);
@@ -479,8 +366,8 @@ static void on_client_finished(struct sim_session *session, tern_slice body,
 {
   if (!is_finished_right(session, body, expected))
     return;
-  push_secret(session, TERN_LEVEL_APP, false);
-  for (uint32_t i = 0; i < options_of(session)->tickets; i++)
+  tern_sim_push_secret(session, TERN_LEVEL_APP, false);
+  for (uint32_t i = 0; i < tern_sim_options(session)->tickets; i++)
     say_ticket(session);
   complete(session);
 }
@@ -510,8 +397,8 @@ static void on_message(struct sim_session *session, tern_slice message)
     refuse(session, TERN_ALERT_UNEXPECTED_MESSAGE, "message out of order");
     return;
   }
-  make_finished(session, !session->base.is_server, finished);
-  add_to_transcript(session, message);
+  tern_sim_make_finished(session, !session->base.is_server, finished);
+  tern_sim_add_to_transcript(session, message);
   switch (session->state) {
   case SIM_CLIENT_HELLO:
     on_client_hello(session, body);
@@ -650,14 +537,14 @@ static tern_status take_ticket(struct sim_session *session,
   session->ticket_len = ticket.len;
   session->aead = (enum tern_aead_id)aead;
   session->wants_early = args->wants_early && may_early != 0;
-  make_psk(session, ticket);
+  tern_sim_make_psk(session, ticket);
   return TERN_OK;
 }
 
 static tern_status fill_session(struct sim_session *session,
                                 const struct tern_tls_session_args *args)
 {
-  const struct tern_tls_sim_options *options = options_of(session);
+  const struct tern_tls_sim_options *options = tern_sim_options(session);
   tern_slice name =
       tern_slice_of(args->server_name, args->server_name != NULL ? strlen(args->server_name) : 0);
   uint8_t *random = args->is_server ? session->server_random : session->client_random;
@@ -675,7 +562,7 @@ static tern_status fill_session(struct sim_session *session,
   session->params_len = args->params.len;
   session->now = args->now;
   session->random = *args->random;
-  hmac(session->base.tls->early_context, args->early_context, session->early_context);
+  tern_sim_hmac(session->base.tls->early_context, args->early_context, session->early_context);
   if (!args->is_server && args->ticket.len != 0 && take_ticket(session, args) != TERN_OK)
     return TERN_NOMEM;
   return args->is_server || keep_name(session, name) ? TERN_OK : TERN_NOMEM;
@@ -740,6 +627,7 @@ tern_tls *tern_tls_sim_new(const tern_alloc_ops *alloc, const struct tern_tls_si
     config.alpn_count = tls->options.alpn_count;
   }
   config.tickets = tls->options.tickets_keys;
+  config.early_data = tls->options.early_data;
   tern_status status = tern_tls_init(&tls->base, &sim_ops, &config, NULL, 0);
   TERN_ASSERT(status != TERN_INVALID); /* a test's list of names */
   if (status != TERN_OK) {

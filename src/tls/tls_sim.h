@@ -33,7 +33,7 @@ struct tern_tls_sim_options {
   uint32_t tickets;    /* NewSessionTicket messages of the server at APP, 0 to 4 */
   tern_tickets *tickets_keys; /* NULL = its own */
   bool early_data;            /* the server takes it */
-  enum tern_aead_id aead; /* AES128 (0), AES256, CHACHA20, or NULL for speed */
+  enum tern_aead_id aead;     /* AES128 (0), AES256, CHACHA20, or NULL for speed */
 
   /* Failures to inject. */
   bool bad_certificate;  /* a client with this answers the certificate with alert 42 */

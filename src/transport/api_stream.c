@@ -103,6 +103,11 @@ static void on_written(tern_stream *stream, tern_status status)
   tern_stream_update_places(stream);
 }
 
+void tern_stream_wait_for_handshake(tern_stream *stream)
+{
+  stream->waits_for_handshake = true;
+}
+
 tern_status tern_stream_write(tern_stream *stream, tern_slice data, size_t *taken)
 {
   tern_status status = check_send(stream);

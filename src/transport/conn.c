@@ -157,6 +157,7 @@ static void free_body(tern_conn *conn)
   tern_stream_set_deinit(&body->streams);
   tern_endpoint_leave_hook(conn->endpoint, before);
   tern_dgram_deinit(&body->dgram);
+  tern_conn_free_tickets(conn);
   tern_alloc_give(&conn->alloc, body, sizeof *body);
   conn->body = NULL;
 }
@@ -425,6 +426,7 @@ void tern_conn_free(tern_conn *conn)
   free_space(conn, conn->initial);
   free_space(conn, conn->handshake);
   free_space(conn, conn->path.data);
+  tern_conn_drop_early_rx(conn);
   tern_tls_session_free(conn->tls);
   for (uint8_t i = 0; i < conn->path.routes_count; i++)
     tern_alloc_give(&conn->alloc, conn->path.routes[i], sizeof(struct tern_route));

@@ -96,6 +96,7 @@ struct tern_conn_layer {
 struct tern_early_packet {
   struct tern_early_packet *next;
   size_t len;
+  uint8_t type;       /* enum tern_packet_type */
   tern_datagram meta; /* addresses and ECN; its data is gone */
   uint8_t bytes[];
 };
@@ -106,8 +107,10 @@ struct tern_conn_body {
   struct tern_flow_send flow_send;
   struct tern_flow_recv flow_recv;
   struct tern_dgram dgram;
-  struct tern_list touched; /* streams with something to tell the application */
-  struct tern_list control; /* streams with a control frame to write */
+  struct tern_list touched;         /* streams with something to tell the application */
+  struct tern_list control;         /* streams with a control frame to write */
+  struct tern_ticket_note *tickets; /* client: to tell the application */
+  tern_slice ticket_extra;          /* client: what followed the ticket, owned */
 };
 
 /* What the ACK frames of a batch said, merged; settle_acks works it off. */
@@ -153,6 +156,8 @@ struct tern_conn {
   bool wants_handshake_done;
   bool wants_new_token;  /* server: NEW_TOKEN is due */
   bool is_shutting_down; /* graceful close: waits for the streams */
+  bool is_early;         /* client: sends 0-RTT packets; server: took some, handshake under way */
+  uint8_t early_status;  /* tern_early */
   bool has_peer_params;
   bool has_received; /* a packet of the peer was opened: Version Negotiation is no more */
   bool has_retry;    /* the connection began anew after a Retry; there is no second */
@@ -171,6 +176,7 @@ struct tern_conn {
   size_t server_name_bytes;
 
   struct tern_tls_session *tls;
+  struct tern_keys *early_keys; /* server: of 0-RTT packets, until the handshake is confirmed */
   struct tern_params peer_params;
   struct tern_pn_space *initial;
   struct tern_pn_space *handshake;
@@ -285,7 +291,12 @@ void tern_conn_check_shutdown(tern_conn *conn);
 void tern_conn_on_closing_packet(tern_conn *conn);
 
 /* ---- conn_tls.c: the handshake ---- */
-void tern_conn_start_tls(tern_conn *conn);
+struct tern_conn_resume {
+  tern_slice ticket; /* empty = none */
+  bool wants_early;
+};
+/* `resume` NULL: a server, or a client without a ticket. */
+void tern_conn_start_tls(tern_conn *conn, const struct tern_conn_resume *resume);
 /* Feeds the CRYPTO bytes that are in order and does what TLS says. */
 void tern_conn_drive_tls(tern_conn *conn, struct tern_pn_space *space);
 void tern_conn_on_confirmed(tern_conn *conn);
@@ -294,6 +305,21 @@ void tern_conn_on_confirmed(tern_conn *conn);
 /* When a silent connection gives memory back; TERN_TIME_NEVER: it did, or it cannot. */
 tern_time tern_conn_rest_deadline(const tern_conn *conn);
 void tern_conn_rest(tern_conn *conn);
+
+/* ---- early.c: resumption and 0-RTT ---- */
+/* Takes over what the ticket remembers. False: of no use. */
+bool tern_conn_use_ticket(tern_conn *conn, tern_slice bytes, tern_slice *session);
+/* Client: 0-RTT keys are installed. */
+void tern_conn_start_early(tern_conn *conn);
+void tern_conn_drop_early_tx(tern_conn *conn);
+void tern_conn_on_early_rejected(tern_conn *conn);
+/* Client, Retry: 0-RTT packets went to a connection id that is no more. */
+void tern_conn_resend_early(tern_conn *conn);
+void tern_conn_on_ticket(tern_conn *conn, tern_slice session);
+void tern_conn_tell_tickets(tern_conn *conn);
+void tern_conn_free_tickets(tern_conn *conn);
+void tern_conn_on_early_accepted(tern_conn *conn);
+void tern_conn_drop_early_rx(tern_conn *conn);
 
 /* ---- migrate.c ---- */
 /* By the peer's address; TERN_ROUTE_NONE if there is none, or no room for another. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "transport/conn.h"
+#include "transport/ticket.h"
 
 /* [rfc9000-7.4.1] and HTTP's needs aside, what we say of ourselves. */
 static void describe_us(const tern_conn *conn, struct tern_params *params)
@@ -51,6 +52,19 @@ static size_t write_params(const tern_conn *conn, uint8_t bytes[TERN_PARAMS_SIZE
   return tern_writer_len(&writer);
 }
 
+/* [rfc9000-7.4.1] a server whose limits have changed since the ticket takes no early data. */
+static size_t write_early_context(const tern_conn *conn, uint8_t bytes[TERN_PARAMS_SIZE_MAX])
+{
+  struct tern_writer writer = tern_writer_of(bytes, TERN_PARAMS_SIZE_MAX);
+  struct tern_params params, remembered;
+
+  describe_us(conn, &params);
+  tern_ticket_remember(&params, &remembered);
+  tern_write_u32(&writer, conn->version);
+  tern_params_write(&writer, &remembered, true);
+  return tern_writer_len(&writer);
+}
+
 /* ---- facts --------------------------------------------------------------------------------- */
 
 static enum tern_space_id get_space_id(enum tern_level level)
@@ -78,32 +92,34 @@ static void on_crypto(tern_conn *conn, const struct tern_tls_fact *fact)
     tern_conn_fail_local(conn, "no memory for handshake data");
 }
 
+static bool install(tern_conn *conn, struct tern_keys **keys, const struct tern_tls_fact *fact)
+{
+  if (*keys == NULL)
+    *keys = tern_keys_new(&conn->alloc);
+  if (*keys == NULL)
+    return false;
+  return (fact->is_tx ? tern_keys_set_tx : tern_keys_set_rx)(*keys, fact->aead, conn->version,
+                                                             fact->data) == TERN_OK;
+}
+
 static void on_secret(tern_conn *conn, const struct tern_tls_fact *fact)
 {
-  struct tern_pn_space *space;
-  tern_status status;
+  struct tern_pn_space *space = tern_conn_make_space(conn, get_space_id(fact->level));
+  bool is_early = fact->level == TERN_LEVEL_EARLY;
 
-  if (fact->level == TERN_LEVEL_EARLY)
-    return; /* 0-RTT is neither offered nor accepted */
-  space = tern_conn_make_space(conn, get_space_id(fact->level));
-  if (space != NULL && space->keys == NULL)
-    space->keys = tern_keys_new(&conn->alloc);
-  if (space == NULL || space->keys == NULL) {
-    tern_conn_fail_local(conn, "no memory for keys");
-    return;
-  }
-  if (fact->is_tx)
-    status = tern_keys_set_tx(space->keys, fact->aead, conn->version, fact->data);
-  else
-    status = tern_keys_set_rx(space->keys, fact->aead, conn->version, fact->data);
-  if (status != TERN_OK) {
+  if (space != NULL && fact->level == TERN_LEVEL_APP && conn->is_early && !conn->is_server)
+    tern_conn_drop_early_tx(conn);
+  if (space == NULL ||
+      !install(conn, is_early && !fact->is_tx ? &conn->early_keys : &space->keys, fact)) {
     tern_conn_fail_local(conn, "keys could not be installed");
     return;
   }
   if (fact->is_tx)
     space->can_send = true;
-  else
+  else if (!is_early)
     space->can_receive = true;
+  if (is_early && fact->is_tx)
+    tern_conn_start_early(conn);
   TERN_EVENT(&conn->endpoint->events, conn->id, keys_installed, .level = (uint8_t)fact->level,
              .is_tx = fact->is_tx);
 }
@@ -142,10 +158,17 @@ static void show_params(tern_conn *conn, const struct tern_params *params)
 static void on_params(tern_conn *conn, tern_slice bytes)
 {
   struct tern_params *params = &conn->peer_params;
+  struct tern_params remembered = *params;
   uint64_t code = tern_params_read(bytes, !conn->is_server, params);
 
   if (code != 0) {
     tern_conn_fail(conn, code, 0, "malformed transport parameters");
+    return;
+  }
+  /* [rfc9000-7.4.1] a server that takes early data MUST NOT set smaller values. */
+  if (conn->early_status == TERN_EARLY_PENDING && !tern_ticket_is_kept(&remembered, params)) {
+    tern_conn_fail(conn, TERN_QUIC_PROTOCOL_VIOLATION, 0,
+                   "early data was accepted with smaller limits than were remembered");
     return;
   }
   if (!are_ids_true(conn, params)) {
@@ -173,6 +196,9 @@ static void on_complete(tern_conn *conn)
   conn->connected_at = conn->endpoint->now;
   conn->stats.handshake_ns = conn->connected_at - conn->started_at;
   conn->news.connected = true;
+  conn->is_early = false;
+  if (conn->early_status == TERN_EARLY_PENDING)
+    conn->early_status = TERN_EARLY_ACCEPTED;
   TERN_EVENT(
       &conn->endpoint->events, conn->id, tls_complete, .alpn = tern_tls_session_get_alpn(conn->tls),
       .server_name = tern_tls_session_get_server_name(conn->tls),
@@ -222,9 +248,14 @@ static void take_facts(tern_conn *conn)
     case TERN_TLS_FACT_ALERT:
       on_alert(conn, &fact);
       break;
-    case TERN_TLS_FACT_TICKET: /* resumption is not offered */
+    case TERN_TLS_FACT_TICKET:
+      tern_conn_on_ticket(conn, fact.data);
+      break;
     case TERN_TLS_FACT_EARLY_ACCEPTED:
+      tern_conn_on_early_accepted(conn);
+      break;
     case TERN_TLS_FACT_EARLY_REJECTED:
+      tern_conn_on_early_rejected(conn);
       break;
     }
   }
@@ -256,18 +287,24 @@ static void feed(tern_conn *conn, enum tern_level level, tern_slice crypto)
   }
 }
 
-void tern_conn_start_tls(tern_conn *conn)
+void tern_conn_start_tls(tern_conn *conn, const struct tern_conn_resume *resume)
 {
   tern_endpoint *endpoint = conn->endpoint;
-  uint8_t params[TERN_PARAMS_SIZE_MAX];
+  uint8_t params[TERN_PARAMS_SIZE_MAX], context[TERN_PARAMS_SIZE_MAX];
   struct tern_tls_session_args args = {.alloc = &conn->alloc,
                                        .is_server = conn->is_server,
                                        .server_name = conn->server_name,
                                        .params = {params, write_params(conn, params)},
                                        .version = conn->version,
+                                       .now = endpoint->now,
                                        .random = &endpoint->config.random};
   tern_tls *tls = conn->is_server ? endpoint->server_tls : endpoint->client_tls;
 
+  if (conn->is_server)
+    args.early_context = tern_slice_of(context, write_early_context(conn, context));
+  else if (resume != NULL && resume->ticket.len != 0)
+    args.wants_early =
+        tern_conn_use_ticket(conn, resume->ticket, &args.ticket) && resume->wants_early;
   if (tern_tls_session_new(tls, &args, &conn->tls) != TERN_OK) {
     tern_conn_fail_local(conn, "TLS could not start: is the server name usable?");
     return;
@@ -283,7 +320,7 @@ void tern_conn_drive_tls(tern_conn *conn, struct tern_pn_space *space)
   tern_slice slice;
 
   if (conn->tls == NULL)
-    tern_conn_start_tls(conn);
+    tern_conn_start_tls(conn, NULL);
   while (tern_conn_is_open(conn) && tern_stream_recv_peek(&space->crypto_recv, &slice, 1) != 0) {
     feed(conn, level, slice);
     tern_stream_recv_consume(&space->crypto_recv, slice.len);
@@ -295,6 +332,7 @@ void tern_conn_on_confirmed(tern_conn *conn)
   if (conn->is_confirmed)
     return;
   conn->is_confirmed = true;
+  tern_conn_drop_early_rx(conn);
   tern_conn_drop_space(conn, TERN_SPACE_INITIAL);
   tern_conn_drop_space(conn, TERN_SPACE_HANDSHAKE); /* [rfc9001-4.9.2] */
   tern_pmtud_start(&tern_conn_route(conn)->pmtud);

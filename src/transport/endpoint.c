@@ -453,6 +453,7 @@ tern_status tern_endpoint_connect(tern_endpoint *endpoint, const tern_connect_ar
                                      .version = TERN_VERSION_1,
                                      .server_name = args->server_name,
                                      .token = args->token};
+  const struct tern_conn_resume resume = {args->ticket, args->early_data};
   const tern_random_ops *random = &endpoint->config.random;
   tern_conn *conn;
 
@@ -474,7 +475,7 @@ tern_status tern_endpoint_connect(tern_endpoint *endpoint, const tern_connect_ar
   conn->ops = args->ops;
   conn->app = args->app;
   *out = conn;
-  tern_conn_start_tls(conn);
+  tern_conn_start_tls(conn, &resume);
   tern_conn_make_due(conn);
   return TERN_OK;
 }

@@ -15,6 +15,7 @@
 struct in_packet {
   struct tern_open_item *item;
   struct tern_pn_space *space;
+  struct tern_keys *keys;
   const tern_datagram *meta;
   enum tern_packet_type type;
   uint8_t route_index; /* TERN_ROUTE_NONE: from an address without a route */
@@ -49,6 +50,7 @@ static void keep_early(tern_conn *conn, const struct in_packet *in)
   }
   packet->next = NULL;
   packet->len = item->len;
+  packet->type = (uint8_t)in->type;
   packet->meta = *in->meta;
   memcpy(packet->bytes, item->packet, item->len);
   while (*end != NULL)
@@ -62,8 +64,17 @@ static void keep_early(tern_conn *conn, const struct in_packet *in)
 /* [rfc9001-5.7] a server must not process 1-RTT packets before the handshake is complete. */
 static bool can_open(const tern_conn *conn, const struct in_packet *in)
 {
+  if (in->type == TERN_PACKET_EARLY)
+    return in->keys != NULL;
   return in->space != NULL && in->space->can_receive &&
          (in->type != TERN_PACKET_APP || conn->state != TERN_CONN_HANDSHAKE);
+}
+
+/* TLS decides on early data before it answers. */
+static bool may_accept_early(const tern_conn *conn)
+{
+  return conn->is_server && conn->handshake == NULL && !conn->is_confirmed &&
+         conn->endpoint->server_tls != NULL && tern_tls_takes_early(conn->endpoint->server_tls);
 }
 
 static void on_no_keys(tern_conn *conn, const struct in_packet *in)
@@ -73,7 +84,7 @@ static void on_no_keys(tern_conn *conn, const struct in_packet *in)
 
   if (is_over)
     drop(conn, tern_space_of(in->type), in->item->len, TERN_DROP_KEYS_DISCARDED);
-  else if (in->type == TERN_PACKET_EARLY)
+  else if (in->type == TERN_PACKET_EARLY && !may_accept_early(conn))
     drop(conn, TERN_SPACE_APP, in->item->len, TERN_DROP_EARLY_REJECTED);
   else
     keep_early(conn, in);
@@ -141,7 +152,7 @@ static bool open_packet(tern_conn *conn, const struct in_packet *in)
     return false;
   }
   uint64_t largest = space->acks.has_largest ? space->acks.largest : TERN_PACKET_NUMBER_NONE;
-  enum tern_open_result result = tern_protect_open(space->keys, conn->path.id, item, largest);
+  enum tern_open_result result = tern_protect_open(in->keys, conn->path.id, item, largest);
   if (result != TERN_OPEN_OK && result != TERN_OPEN_KEY_UPDATED) {
     on_not_opened(conn, in, result);
     return false;
@@ -275,7 +286,7 @@ static void receive_long(tern_conn *conn, const tern_datagram *meta,
 {
   struct tern_open_item item = {
       .packet = packet, .pn_at = (uint16_t)header->pn_offset, .len = (uint16_t)header->packet_len};
-  struct in_packet in = {&item, NULL, meta, header->type, conn->path.active};
+  struct in_packet in = {&item, NULL, NULL, meta, header->type, conn->path.active};
   bool was_received = conn->has_received;
 
   enum tern_drop_reason fault = find_fault(conn, header, datagram_bytes);
@@ -288,15 +299,18 @@ static void receive_long(tern_conn *conn, const tern_datagram *meta,
       drop(conn, TERN_SPACE_INITIAL, header->packet_len, TERN_DROP_BAD_RETRY);
     return;
   }
-  in.space =
-      header->type == TERN_PACKET_EARLY ? NULL : tern_conn_space(conn, tern_space_of(header->type));
+  in.space = tern_conn_space(conn, tern_space_of(header->type));
+  if (header->type == TERN_PACKET_EARLY)
+    in.keys = conn->early_keys;
+  else if (in.space != NULL)
+    in.keys = in.space->keys;
   if (!can_open(conn, &in)) {
     on_no_keys(conn, &in);
     return;
   }
   struct tern_cid before = conn->peer_scid;
   learn_scid(conn, header); /* before TLS compares it with the parameters ... */
-  tern_protect_unmask_run(in.space->keys, &item, 1);
+  tern_protect_unmask_run(in.keys, &item, 1);
   process(conn, &in);
   if (!was_received && !conn->has_received && tern_conn_is_open(conn)) {
     conn->peer_scid = before; /* ... and taken back if the packet was not authentic */
@@ -350,13 +364,15 @@ static void receive_one_short(tern_conn *conn, const tern_datagram *meta, uint8_
   struct tern_open_item item = {.packet = data,
                                 .pn_at = (uint16_t)(1 + conn->endpoint->config.cid_bytes),
                                 .len = (uint16_t)len};
-  struct in_packet in = {&item, conn->path.data, meta, TERN_PACKET_APP, conn->path.active};
+  struct tern_pn_space *space = conn->path.data;
+  struct in_packet in = {&item, space,           space != NULL ? space->keys : NULL,
+                         meta,  TERN_PACKET_APP, conn->path.active};
 
   if (!can_open(conn, &in)) {
     keep_early(conn, &in);
     return;
   }
-  tern_protect_unmask_run(in.space->keys, &item, 1);
+  tern_protect_unmask_run(in.keys, &item, 1);
   process(conn, &in);
 }
 
@@ -380,7 +396,9 @@ static void replay_early(tern_conn *conn)
 
 static bool has_keys_for(const tern_conn *conn, const struct tern_early_packet *packet)
 {
-  if (tern_header_is_long(packet->bytes[0]))
+  if (packet->type == TERN_PACKET_EARLY)
+    return conn->early_keys != NULL || !may_accept_early(conn);
+  if (packet->type == TERN_PACKET_HANDSHAKE)
     return conn->handshake != NULL && conn->handshake->can_receive;
   return conn->state == TERN_CONN_CONNECTED && conn->path.data != NULL &&
          conn->path.data->can_receive;
@@ -473,7 +491,8 @@ void tern_conn_receive(tern_conn *conn, const struct tern_in_datagram *datagram)
 void tern_conn_receive_short(tern_conn *conn, struct tern_in *in)
 {
   struct tern_pn_space *space = conn->path.data;
-  struct in_packet packet = {NULL, space, NULL, TERN_PACKET_APP, TERN_ROUTE_NONE};
+  struct in_packet packet = {NULL, space,           space != NULL ? space->keys : NULL,
+                             NULL, TERN_PACKET_APP, TERN_ROUTE_NONE};
 
   if (can_open(conn, &packet) && tern_conn_is_open(conn))
     tern_protect_unmask_run(space->keys, in->open, in->count);

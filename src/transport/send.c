@@ -60,12 +60,12 @@ static bool wants_elicit(const tern_conn *conn, const struct tern_pn_space *spac
          !tern_scheduler_is_empty(&conn->body->scheduler);
 }
 
-/* Data packets wait for the end of the handshake: until then, only the server could send any. */
+/* Data packets wait for the end of the handshake, but for those of early data and the answers to it. */
 static bool can_send(const tern_conn *conn, const struct tern_pn_space *space)
 {
   if (space == NULL || !space->can_send)
     return false;
-  return space->id != TERN_SPACE_APP || conn->state == TERN_CONN_CONNECTED;
+  return space->id != TERN_SPACE_APP || conn->state == TERN_CONN_CONNECTED || conn->is_early;
 }
 
 static bool can_elicit(const struct send_round *round)
@@ -106,9 +106,10 @@ static size_t build_packet(struct tern_packer *packer, struct send_round *round,
 {
   static const enum tern_packet_type types[TERN_SPACES] = {TERN_PACKET_INITIAL,
                                                            TERN_PACKET_HANDSHAKE, TERN_PACKET_APP};
+  bool is_early = space->id == TERN_SPACE_APP && round->conn->is_early && !round->conn->is_server;
   struct tern_packer_args args = {.conn = round->conn,
                                   .space = space,
-                                  .type = types[space->id],
+                                  .type = is_early ? TERN_PACKET_EARLY : types[space->id],
                                   .route_index = round->route_index,
                                   .data = data,
                                   .room = room};

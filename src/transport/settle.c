@@ -45,7 +45,8 @@ void tern_stream_update_places(tern_stream *stream)
 {
   tern_conn *conn = stream->conn;
 
-  if (stream->is_over || !tern_stream_set_can_send(&conn->body->streams, stream))
+  if (stream->is_over || !tern_stream_set_can_send(&conn->body->streams, stream) ||
+      (stream->waits_for_handshake && conn->state == TERN_CONN_HANDSHAKE))
     return;
   place_in_scheduler(conn, stream);
   if (!tern_stream_wants_control(stream))
@@ -169,10 +170,11 @@ static void tell_connected(tern_conn *conn)
   tern_endpoint *endpoint = conn->endpoint;
 
   conn->news.connected = false;
-  if (conn->is_told)
+  if (conn->is_told && conn->early_status != TERN_EARLY_ACCEPTED)
     return;
+  bool is_new = !conn->is_told;
   conn->is_told = true;
-  if (conn->is_server)
+  if (conn->is_server && is_new)
     endpoint->ops->on_conn(endpoint->app, conn);
   else if (conn->ops != NULL && conn->ops->on_connected != NULL)
     conn->ops->on_connected(conn, conn->app);
@@ -226,6 +228,7 @@ static void tell_body(tern_conn *conn)
       settle_stream(conn, TERN_CONTAINER_OF(node, tern_stream, touched));
   tell_limits(conn);
   tell_datagrams(conn);
+  tern_conn_tell_tickets(conn);
   tern_dgram_keep(&body->dgram);
 }
 

@@ -145,6 +145,12 @@ bool tern_stream_wants_send(const struct tern_stream *stream, const struct tern_
   return tern_stream_send_wants(&stream->send, tern_stream_get_credit(stream, conn));
 }
 
+void tern_stream_rewind(struct tern_stream *stream)
+{
+  tern_stream_send_rewind(&stream->send);
+  tern_flow_send_init(&stream->flow_send, 0);
+}
+
 void tern_stream_note_blocked(struct tern_stream *stream, struct tern_flow_send *conn)
 {
   /* [rfc9000-4.1] a sender that is blocked SHOULD say so */

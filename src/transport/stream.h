@@ -41,10 +41,11 @@ struct tern_stream {
   uint32_t slot;
   uint32_t records; /* frame records that name this stream: the slot lives until it is 0 */
   uint16_t generation;
-  uint8_t events;      /* enum tern_stream_event */
-  bool is_ours;        /* opened by this endpoint */
-  bool is_released;    /* no more callbacks */
-  bool is_over;        /* on_closed was called, or needs not be: free when records is 0 */
+  uint8_t events;           /* enum tern_stream_event */
+  bool is_ours;             /* opened by this endpoint */
+  bool is_released;         /* no more callbacks */
+  bool is_over;             /* on_closed was called, or needs not be: free when records is 0 */
+  bool waits_for_handshake; /* not in early data */
   bool wants_writable; /* a write answered TERN_BLOCKED: tell when half of the buffer is free */
   struct tern_sched_node sched;
   struct tern_list_node touched; /* spine: streams with events */
@@ -70,6 +71,8 @@ struct tern_stream_args {
 void tern_stream_init(struct tern_stream *stream, const struct tern_stream_args *args);
 /* Releases both halves' data. */
 void tern_stream_deinit(struct tern_stream *stream);
+/* [rfc9001-4.6.2] early data was rejected: nothing was sent, and there is no credit yet. */
+void tern_stream_rewind(struct tern_stream *stream);
 
 /* [rfc9000-2.1] the two low bits of an id. */
 static inline bool tern_stream_id_is_uni(uint64_t id)

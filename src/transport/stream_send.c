@@ -576,6 +576,8 @@ tern_status tern_stream_send_on_lost(struct tern_stream_send *send,
 
 void tern_stream_send_rewind(struct tern_stream_send *send)
 {
+  if (send->state == TERN_SEND_RESET_SENT)
+    send->unsent = 0; /* the final size: the peer has seen nothing */
   if (send->state >= TERN_SEND_DATA_RECVD)
     return;
   send->unsent = send->acked_to;

@@ -360,6 +360,16 @@ void tern_stream_set_on_peer_limits(struct tern_stream_set *set,
   (void)tern_stream_set_on_max_streams(set, TERN_DIR_UNI, limits->streams_uni, &opened);
 }
 
+void tern_stream_set_forget_limits(struct tern_stream_set *set)
+{
+  set->send_limit_bidi_local_bytes = set->send_limit_bidi_remote_bytes = 0;
+  set->send_limit_uni_bytes = 0;
+  for (int dir = TERN_DIR_BIDI; dir <= TERN_DIR_UNI; dir++) {
+    set->ours[dir].limit = 0;
+    tern_sync_newest_cancel(&set->ours[dir].blocked);
+  }
+}
+
 /* ---- MAX_STREAMS, STREAMS_BLOCKED ---- */
 
 static bool is_blocked(const struct tern_streams_ours *side)

@@ -96,6 +96,10 @@ struct tern_stream_limits {
 void tern_stream_set_on_peer_limits(struct tern_stream_set *set,
                                     const struct tern_stream_limits *limits);
 
+/* The peer has no limits yet, after all: early data was rejected. The caller has taken all streams out of
+ * the scheduler. */
+void tern_stream_set_forget_limits(struct tern_stream_set *set);
+
 struct tern_stream *tern_stream_set_find(const struct tern_stream_set *set, uint64_t id);
 /* The stream a record names, or NULL if the slot has another one. */
 struct tern_stream *tern_stream_set_find_slot(const struct tern_stream_set *set, uint32_t slot,

@@ -179,8 +179,12 @@ static void on_closed(tern_conn *conn, const tern_error *error, void *app)
   pair->conn[side->side] = NULL;
 }
 
-static const tern_conn_ops conn_ops = {sizeof conn_ops, on_connected, on_stream,
-                                       on_streams,      on_datagram,  on_closed};
+static const tern_conn_ops conn_ops = {.size = sizeof conn_ops,
+                                       .on_connected = on_connected,
+                                       .on_stream = on_stream,
+                                       .on_streams = on_streams,
+                                       .on_datagram = on_datagram,
+                                       .on_closed = on_closed};
 
 static void on_server_conn(void *app, tern_conn *conn)
 {

@@ -443,9 +443,20 @@ static void on_connected(tern_conn *conn, void *arg)
   app->conn = conn;
   app->is_connected = true;
   app->connected_at = tern_conn_get_now(conn);
-  open_streams(app, app->plan->bidi_streams, app->plan->uni_streams);
+  if (app->is_server)
+    return; /* it was told of the connection before: early data */
+  if (!app->plan->is_early)
+    open_streams(app, app->plan->bidi_streams, app->plan->uni_streams);
   send_datagrams(app);
   close_if_done(app);
+}
+
+static void on_ticket(tern_conn *conn, tern_slice ticket, void *arg)
+{
+  struct sim_app *app = arg;
+  (void)conn;
+  memcpy(app->ticket, ticket.data, ticket.len);
+  app->ticket_len = ticket.len;
 }
 
 static void on_closed(tern_conn *conn, const tern_error *error, void *arg)
@@ -467,7 +478,14 @@ const tern_conn_ops sim_app_conn_ops = {
     .on_stream = on_stream,
     .on_datagram = on_datagram,
     .on_closed = on_closed,
+    .on_ticket = on_ticket,
 };
+
+void sim_app_start_early(struct sim_app *app, tern_conn *conn)
+{
+  app->conn = conn;
+  open_streams(app, app->plan->bidi_streams, app->plan->uni_streams);
+}
 
 void sim_app_init(struct sim_app *app, const struct sim_app_plan *plan, bool is_server)
 {

@@ -30,6 +30,7 @@ struct sim_app_plan {
   bool answers_after_fin;  /* who answers waits for the opener's FIN */
   unsigned datagrams;      /* DATAGRAM frames that the client sends at the start; each is echoed */
   uint64_t read_max_bytes; /* per on_readable: a slow reader takes more later; 0 = all */
+  bool is_early;           /* the client opens its streams before it is connected */
   bool stays_open;         /* the client does not close when all is done */
   uint64_t close_code;
 };
@@ -45,8 +46,10 @@ struct sim_app {
   unsigned streams_opened;
   unsigned streams_complete; /* everything received that is to come, and everything sent */
   unsigned streams_closed;
-  unsigned streams_live;  /* state objects: 0 at the end */
-  unsigned releases_owed; /* write_ref and write_source: 0 at the end */
+  unsigned streams_live;           /* state objects: 0 at the end */
+  unsigned releases_owed;          /* write_ref and write_source: 0 at the end */
+  uint8_t ticket[TERN_CAP_TICKET]; /* client: the newest */
+  size_t ticket_len;
   unsigned datagrams_received;
   uint64_t bytes_received;
   uint64_t bytes_sent;
@@ -64,6 +67,8 @@ void sim_app_init(struct sim_app *app, const struct sim_app_plan *plan, bool is_
 void sim_app_take_conn(struct sim_app *app, tern_conn *conn);
 /* The connection was freed without callbacks: frees what belongs to its streams. */
 void sim_app_abandon(struct sim_app *app);
+/* A client's streams, before it is connected (plan.is_early). */
+void sim_app_start_early(struct sim_app *app, tern_conn *conn);
 /* Streams of the plan. */
 unsigned sim_app_count_streams(const struct sim_app_plan *plan);
 /* Every one of them is done. */

@@ -49,7 +49,7 @@ static void on_conn(void *arg, tern_conn *conn)
 static const tern_endpoint_ops endpoint_ops = {.size = sizeof(tern_endpoint_ops),
                                                .on_conn = on_conn};
 
-static tern_tls *make_real_tls(bool is_server)
+static tern_tls *make_real_tls(const struct sim_world *world, bool is_server)
 {
   static const char *const alpn[] = {"tern-sim"};
   tern_tls_config config;
@@ -59,6 +59,7 @@ static tern_tls *make_real_tls(bool is_server)
   config.is_server = is_server;
   config.alpn = alpn;
   config.alpn_count = 1;
+  config.early_data = world->args.early_data;
   if (is_server) {
     config.cert_pem = tern_slice_of(tern_test_leaf_pem, strlen(tern_test_leaf_pem));
     config.key_pem = tern_slice_of(tern_test_leaf_key_pem, strlen(tern_test_leaf_key_pem));
@@ -73,9 +74,10 @@ static tern_tls *make_real_tls(bool is_server)
 static bool make_tls(struct sim_world *world)
 {
   if (world->args.real_tls) {
-    world->server_tls = make_real_tls(true);
-    world->client_tls = make_real_tls(false);
+    world->server_tls = make_real_tls(world, true);
+    world->client_tls = make_real_tls(world, false);
   } else {
+    world->args.tls.early_data = world->args.early_data;
     world->server_tls = tern_tls_sim_new(&world->heap_ops, &world->args.tls);
     world->client_tls = tern_tls_sim_new(&world->heap_ops, &world->args.tls);
   }
@@ -115,6 +117,35 @@ static struct tern_sim_node *add_endpoint(struct sim_world *world, bool is_serve
   return node;
 }
 
+static bool connect_client(struct sim_world *world, unsigned index)
+{
+  struct sim_world_args *args = &world->args;
+  struct sim_app *app = &world->clients[index];
+  sim_app_init(app, &args->plan, false);
+  tern_connect_args connect = {.remote = address(1, 443),
+                               .server_name = "localhost",
+                               .ops = &sim_app_conn_ops,
+                               .app = app,
+                               .ticket = args->ticket,
+                               .early_data = args->plan.is_early};
+  tern_conn *conn = NULL;
+  tern_status status = tern_endpoint_connect(tern_sim_node_endpoint(world->client_nodes[index]),
+                                             &connect, tern_sim_now(world->sim), &conn);
+  if (args->fail_at == 0)
+    assert_string_equal(tern_status_name(status), tern_status_name(TERN_OK));
+  app->conn = status == TERN_OK ? conn : NULL;
+  if (status == TERN_OK && args->plan.is_early)
+    sim_app_start_early(app, conn);
+  return status == TERN_OK;
+}
+
+void sim_world_reconnect(struct sim_world *world)
+{
+  world->servers_count = 0;
+  for (unsigned i = 0; i < world->args.clients; i++)
+    assert_true(connect_client(world, i));
+}
+
 static bool add_client(struct sim_world *world, unsigned index)
 {
   struct sim_world_args *args = &world->args;
@@ -129,18 +160,7 @@ static bool add_client(struct sim_world *world, unsigned index)
   assert_non_null(down);
   assert_int_equal(tern_sim_route(world->sim, node, world->server_node, up), TERN_OK);
   assert_int_equal(tern_sim_route(world->sim, world->server_node, node, down), TERN_OK);
-  sim_app_init(&world->clients[index], &args->plan, false);
-  tern_connect_args connect = {.remote = address(1, 443),
-                               .server_name = "localhost",
-                               .ops = &sim_app_conn_ops,
-                               .app = &world->clients[index]};
-  tern_conn *conn = NULL;
-  tern_status status = tern_endpoint_connect(tern_sim_node_endpoint(node), &connect,
-                                             tern_sim_now(world->sim), &conn);
-  if (args->fail_at == 0)
-    assert_string_equal(tern_status_name(status), tern_status_name(TERN_OK));
-  world->clients[index].conn = status == TERN_OK ? conn : NULL;
-  return status == TERN_OK;
+  return connect_client(world, index);
 }
 
 static void free_parts(struct sim_world *world)

@@ -33,6 +33,8 @@ struct sim_world_args {
   tern_config server;
   struct tern_tls_sim_options tls;
   bool real_tls;
+  bool early_data;   /* the server takes it */
+  tern_slice ticket; /* of the clients; with plan.is_early they ask for early data */
   tern_sim_filter *filter;
   void *filter_arg;
   uint64_t fail_at;    /* the n-th allocation of the endpoints fails; 0 = none */
@@ -62,6 +64,9 @@ struct sim_world_args sim_world_defaults(uint64_t seed);
 struct sim_world *sim_world_new(const struct sim_world_args *args);
 /* Until every client's connection is closed and the network is silent, or so long. True if it was. */
 bool sim_world_run(struct sim_world *world, tern_time limit_ns);
+/* All clients connect once more, at the world's time, with what is in world->args; their connections before
+ * must be over. */
+void sim_world_reconnect(struct sim_world *world);
 /* The server crashes and another endpoint, which knows nothing but the configuration, takes its place. */
 void sim_world_restart_server(struct sim_world *world);
 /* Closes what is open and lets it end; asserts oracles, applications' faults, leaks. */

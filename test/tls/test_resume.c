@@ -81,7 +81,8 @@ static void visit(const struct service *service, const struct visit *how)
                                .server_name = "localhost",
                                .now = how->now,
                                .wants_early = how->wants_early,
-                               .early_context = slice(service->context != NULL ? service->context : ""),
+                               .early_context =
+                                   slice(service->context != NULL ? service->context : ""),
                                .client_random = &random,
                                .server_random = &random};
   if (how->has_ticket)
