@@ -225,7 +225,7 @@ static void submit(struct app *app, bool has_body)
 {
   tern_field fields[] = {tern_field_of(":method", "POST"), tern_field_of(":scheme", "https"),
                          tern_field_of(":authority", "a"), tern_field_of(":path", "/")};
-  tern_submit_args args = {fields, 4, has_body, NULL, NULL};
+  tern_submit_args args = {fields, 4, has_body, NULL, NULL, TERN_H3_EARLY_SAFE};
   tern_request *request;
   if (tern_h3_submit(app->h3, &args, &request) == TERN_OK)
     remember(app, request);

@@ -31,6 +31,7 @@ struct tern_get_attempt {
   struct tern_get_origin *origin;
   tern_h3 *h3; /* NULL when it is over */
   tern_addr addr;
+  bool is_connected;
 };
 
 enum tern_get_phase {

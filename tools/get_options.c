@@ -16,7 +16,9 @@ enum option_code {
   OPTION_REPEAT,
   OPTION_CACERT,
   OPTION_MAX_TIME,
-  OPTION_RESOLVE
+  OPTION_RESOLVE,
+  OPTION_RESUME,
+  OPTION_EARLY_DATA,
 };
 
 static const char short_options[] = "o:OH:X:T:Ivk46h";
@@ -37,6 +39,9 @@ static const struct option long_options[] = {
     {"cacert", required_argument, NULL, OPTION_CACERT},
     {"max-time", required_argument, NULL, OPTION_MAX_TIME},
     {"resolve", required_argument, NULL, OPTION_RESOLVE},
+    {"resume", required_argument, NULL, OPTION_RESUME},
+    {"early-data", no_argument, NULL, OPTION_EARLY_DATA},
+    {"0rtt", no_argument, NULL, OPTION_EARLY_DATA},
     TERN_KNOB_OPTIONS,
     {NULL, 0, NULL, 0},
 };
@@ -57,6 +62,8 @@ static void print_help(void)
        "      --cacert FILE        trust the certificates in this PEM file\n"
        "  -k, --insecure           trust any certificate\n"
        "      --max-time SECONDS   stop after that\n"
+       "      --resume FILE        go on with the session in FILE, and keep the new one there\n"
+       "      --early-data         with --resume: send safe requests in the first flight (0-RTT)\n"
        "      --resolve HOST:PORT:ADDR  use this address for that host and port\n"
        "  -4, --ipv4  -6, --ipv6   only such addresses\n" TERN_KNOB_HELP
        "  -h, --help               this text\n\n"
@@ -138,6 +145,7 @@ static void take_flag(struct tern_get_options *options, int code)
   options->verbose |= code == 'v';
   options->insecure |= code == 'k';
   options->summary |= code == OPTION_SUMMARY;
+  options->early_data |= code == OPTION_EARLY_DATA;
   if (code == '4' || code == '6')
     options->family = code == '4' ? 4 : 6;
   if (code == 'I')
@@ -160,6 +168,9 @@ static int take_option(struct tern_get_options *options, int code)
     return TERN_EXIT_OK;
   case OPTION_CACERT:
     options->cacert = optarg;
+    return TERN_EXIT_OK;
+  case OPTION_RESUME:
+    options->resume = optarg;
     return TERN_EXIT_OK;
   case 'H':
     return add_field(options, optarg);
@@ -231,6 +242,8 @@ static int check(const struct tern_get_options *options)
   if (nameless != NULL)
     return tern_cli_refuse(TERN_GET_WHO, "-O: https://%s%s does not end in a file name; use -o",
                            nameless->authority, nameless->target);
+  if (options->early_data && options->resume == NULL)
+    return tern_cli_refuse(TERN_GET_WHO, "--early-data needs --resume FILE");
   if (options->cacert != NULL && options->insecure)
     return tern_cli_refuse(TERN_GET_WHO, "--cacert and --insecure exclude each other");
   return TERN_EXIT_OK;

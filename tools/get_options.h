@@ -33,6 +33,8 @@ struct tern_get_options {
   const char *method; /* NULL = GET, or PUT with `upload` */
   const char *upload; /* file to send */
   const char *cacert;
+  const char *resume; /* file with the ticket of the last run */
+  bool early_data;
   uint64_t repeat;      /* at least 1 */
   uint64_t max_time_ns; /* 0 = none */
   uint8_t family;       /* 0 = any, 4 or 6 */

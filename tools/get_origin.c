@@ -7,9 +7,12 @@
 #define _GNU_SOURCE /* gai_strerror */
 #include "get.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define NEXT_ADDRESS_NS (250 * TERN_MS)
 
@@ -121,23 +124,61 @@ void tern_get_origin_on_job_done(struct tern_get_origin *origin)
 
 static void start_next(struct tern_get_origin *origin);
 
-static void on_connected(tern_h3 *h3, void *app)
+/* This attempt is the one: the others end. */
+static void begin(struct tern_get_attempt *attempt)
 {
-  struct tern_get_attempt *attempt = app;
   struct tern_get_origin *origin = attempt->origin;
-  if (origin->phase != TERN_GET_CONNECTING)
-    return; /* it is being closed */
   origin->phase = TERN_GET_CONNECTED;
   origin->winner = attempt;
   tern_loop_set_timer(origin->next_timer, TERN_TIME_NEVER);
   for (size_t i = 0; i < origin->attempts_count; i++) {
     tern_h3 *other = origin->attempts[i].h3;
-    if (other != NULL && other != h3)
+    if (other != NULL && other != attempt->h3)
       tern_h3_close(other, TERN_H3_NO_ERROR, "");
   }
-  tern_get_explain_connected(origin);
+  if (attempt->is_connected)
+    tern_get_explain_connected(origin);
   origin->figures.first_at = tern_loop_now(origin->get->loop);
   go_on(origin);
+}
+
+static void on_connected(tern_h3 *h3, void *app)
+{
+  struct tern_get_attempt *attempt = app;
+  struct tern_get_origin *origin = attempt->origin;
+  (void)h3;
+  attempt->is_connected = true;
+  if (origin->phase == TERN_GET_CONNECTED && origin->winner == attempt)
+    tern_get_explain_connected(origin); /* it sends already */
+  else if (origin->phase == TERN_GET_CONNECTING)
+    begin(attempt);
+}
+
+/* ---- tickets ----------------------------------------------------------------------------- */
+
+/* The file's name is the user's; what is in it is a secret. A ticket that cannot be kept is said and is no
+ * failure. */
+static void on_ticket(tern_h3 *h3, tern_slice ticket, void *app)
+{
+  const struct tern_get_attempt *attempt = app;
+  const char *path = attempt->origin->get->options.resume;
+  (void)h3;
+  if (path == NULL)
+    return;
+  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  bool is_kept = fd >= 0 && write(fd, ticket.data, ticket.len) == (ssize_t)ticket.len;
+  if ((fd >= 0 && close(fd) != 0) || !is_kept)
+    tern_cli_say(TERN_GET_WHO, "cannot keep the session in %s: %s", path, strerror(errno));
+}
+
+/* Nothing there, or of another server: a full handshake. */
+static tern_slice read_ticket(const struct tern_get *get, uint8_t bytes[TERN_CAP_TICKET])
+{
+  int fd = get->options.resume != NULL ? open(get->options.resume, O_RDONLY | O_CLOEXEC) : -1;
+  ssize_t len = fd >= 0 ? read(fd, bytes, TERN_CAP_TICKET) : 0;
+  if (fd >= 0)
+    close(fd);
+  return tern_slice_of(bytes, len > 0 ? (size_t)len : 0);
 }
 
 static void on_goaway(tern_h3 *h3, uint64_t id, void *app)
@@ -183,6 +224,7 @@ static const tern_h3_ops h3_ops = {
     .on_connected = on_connected,
     .on_goaway = on_goaway,
     .on_closed = on_closed,
+    .on_ticket = on_ticket,
 };
 
 /* False if the system has no way to that address. */
@@ -190,7 +232,11 @@ static bool start_attempt(struct tern_get_origin *origin, const tern_addr *addr)
 {
   struct tern_get *get = origin->get;
   struct tern_get_attempt *attempt = &origin->attempts[origin->attempts_count++];
-  tern_connect_args args = {.remote = *addr, .server_name = origin->first->host};
+  uint8_t ticket[TERN_CAP_TICKET];
+  tern_connect_args args = {.remote = *addr,
+                            .server_name = origin->first->host,
+                            .ticket = read_ticket(get, ticket),
+                            .early_data = get->options.early_data};
   tern_conn *conn;
   attempt->origin = origin;
   attempt->addr = *addr;
@@ -203,6 +249,9 @@ static bool start_attempt(struct tern_get_origin *origin, const tern_addr *addr)
     return false;
   }
   origin->attempts_open++;
+  /* With early data the first address is taken without waiting for an answer. */
+  if (tern_conn_is_early(conn))
+    begin(attempt);
   return true;
 }
 

@@ -26,6 +26,8 @@ void tern_get_explain_attempt(const struct tern_get *get, const tern_addr *addr)
 
 void tern_get_explain_connected(const struct tern_get_origin *origin)
 {
+  static const char *const early[] = {"no early data", "early data pending", "early data accepted",
+                                      "early data rejected"};
   const struct tern_get *get = origin->get;
   char text[TERN_ADDR_TEXT_MAX];
   if (!get->options.verbose)
@@ -40,6 +42,9 @@ void tern_get_explain_connected(const struct tern_get_origin *origin)
           (double)(tern_loop_now(get->loop) - get->started_at) / 1e6);
   fprintf(stderr, "* TLS 1.3, %s, %s, ALPN %.*s; %s\n", tern_conn_get_cipher(conn),
           tern_conn_get_group(conn), (int)alpn.len, (const char *)alpn.data, tern_tls_library());
+  if (get->options.resume != NULL)
+    fprintf(stderr, "* %s, %s\n", tern_conn_is_resumed(conn) ? "resumed" : "a new session",
+            early[tern_conn_get_early(conn)]);
   if (get->options.insecure)
     fputs("* the certificate was not checked (--insecure)\n", stderr);
 }

@@ -34,6 +34,7 @@ struct transfer {
   int fd;     /* -1 = not open */
   uint16_t status;
   bool is_ended;
+  bool is_late; /* not as early data */
   bool is_told; /* what went wrong was said */
 };
 
@@ -131,6 +132,20 @@ static void on_body(tern_request *request, void *app)
 
 /* ---- the message ------------------------------------------------------------------------- */
 
+static bool start(struct tern_get_origin *origin, const struct tern_url *url, bool is_late);
+
+/* [rfc8470-5.2] 425, Too Early: once more, after the handshake. */
+static void try_later(struct transfer *transfer, tern_request *request)
+{
+  struct tern_get_origin *origin = transfer->origin;
+  transfer->is_told = true;
+  origin->jobs_started++;
+  origin->jobs_total++;
+  if (!start(origin, transfer->url, true))
+    origin->jobs_done++;
+  tern_request_cancel(request, TERN_H3_NO_ERROR);
+}
+
 static void on_response(tern_request *request, uint16_t status, const tern_field *fields,
                         size_t count, void *app)
 {
@@ -140,6 +155,10 @@ static void on_response(tern_request *request, uint16_t status, const tern_field
   if (status < 200)
     return;
   transfer->status = status;
+  if (status == 425 && !transfer->is_late) {
+    try_later(transfer, request);
+    return;
+  }
   if (get->progress_total == UINT64_MAX && transfer->upload_bytes == 0)
     get->progress_total = tern_request_get_content_length(request);
   if (!open_output(transfer))
@@ -318,6 +337,11 @@ static void tell_submit_error(const struct transfer *transfer, tern_status statu
 
 bool tern_get_transfer_start(struct tern_get_origin *origin, const struct tern_url *url)
 {
+  return start(origin, url, false);
+}
+
+static bool start(struct tern_get_origin *origin, const struct tern_url *url, bool is_late)
+{
   tern_field fields[FIELDS_MAX];
   char length[24];
   tern_request *request;
@@ -325,6 +349,7 @@ bool tern_get_transfer_start(struct tern_get_origin *origin, const struct tern_u
   transfer->origin = origin;
   transfer->url = url;
   transfer->fd = -1;
+  transfer->is_late = is_late;
   tern_status status = TERN_OK;
   if (origin->get->options.upload != NULL && !open_upload(transfer)) {
     tern_get_fail(origin->get, TERN_EXIT_LOCAL);
@@ -338,6 +363,7 @@ bool tern_get_transfer_start(struct tern_get_origin *origin, const struct tern_u
       .has_body = transfer->upload != NULL,
       .ops = &request_ops,
       .app = transfer,
+      .early = is_late ? TERN_H3_EARLY_NEVER : TERN_H3_EARLY_SAFE,
   };
   status = tern_h3_submit(origin->winner->h3, &args, &request);
   if (status != TERN_OK) {

@@ -225,6 +225,7 @@ static int make_tls(struct tern_serve_options *options, struct tern_self_signed 
   config.is_server = true;
   config.alpn = alpn;
   config.alpn_count = 1;
+  config.early_data = options->early_data;
   int result = choose_pair(options, pair, &config);
   if (result != TERN_EXIT_OK)
     return result;

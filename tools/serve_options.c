@@ -19,6 +19,7 @@ enum option_code {
   OPTION_ACCESS_LOG,
   OPTION_NO_LISTING,
   OPTION_CONNS_MAX,
+  OPTION_EARLY_DATA,
   OPTION_WORKERS,
   OPTION_RETRY,
   OPTION_SECRET,
@@ -37,6 +38,8 @@ static const struct option long_options[] = {
     {"workers", required_argument, NULL, OPTION_WORKERS},
     {"retry", no_argument, NULL, OPTION_RETRY},
     {"secret", required_argument, NULL, OPTION_SECRET},
+    {"early-data", no_argument, NULL, OPTION_EARLY_DATA},
+    {"0rtt", no_argument, NULL, OPTION_EARLY_DATA},
     {"help", no_argument, NULL, 'h'},
     TERN_KNOB_OPTIONS,
     {NULL, 0, NULL, 0},
@@ -54,6 +57,8 @@ static void print_help(void)
       "      --upload-max BYTES   refuse larger ones; default 16G\n"
       "      --access-log FILE    a line per request; - is standard output\n"
       "      --no-listing         do not list folders that have no index.html\n"
+      "      --early-data         answer GET and HEAD in a returning client's first flight "
+      "(0-RTT)\n"
       "      --conns-max N        connections at a time, per worker\n"
       "      --workers N          threads that serve, each on a socket of its own; auto = one for\n"
       "                           each core; default 1\n"
@@ -119,6 +124,9 @@ static int take_option(struct tern_serve_options *options, int code)
     return TERN_EXIT_OK;
   case OPTION_SECRET:
     options->secret = optarg;
+    return TERN_EXIT_OK;
+  case OPTION_EARLY_DATA:
+    options->early_data = true;
     return TERN_EXIT_OK;
   case OPTION_NO_LISTING:
     options->no_listing = true;

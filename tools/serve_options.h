@@ -22,6 +22,7 @@ struct tern_serve_options {
   uint32_t conns_max; /* 0 = the default */
   uint32_t workers;   /* 0 = one for each core */
   struct tern_knobs knobs;
+  bool early_data;
   bool no_listing;
   bool retry;   /* every client has to prove its address */
   bool is_help; /* --help was asked for and given */

@@ -97,6 +97,13 @@ const char *tern_h3_error_name(uint64_t code);
 
 /* ---- configuration ----------------------------------------------------------------------- */
 
+/* What may be done with requests that may have been copied (RFC 8470): early data of a client. */
+typedef enum tern_h3_early {
+  TERN_H3_EARLY_SAFE = 0, /* with safe methods only (RFC 9110 9.2.1) */
+  TERN_H3_EARLY_ALWAYS,
+  TERN_H3_EARLY_NEVER,
+} tern_h3_early;
+
 /* How an HTTP/3 connection behaves. Fill with tern_h3_config_init. Bounds are inclusive. */
 typedef struct tern_h3_config {
   size_t size; /* set by tern_h3_config_init */
@@ -112,6 +119,9 @@ typedef struct tern_h3_config {
    * each such period, else the request is cancelled. Default 60,000; 0 = off, to 3,600,000. */
   uint64_t body_timeout_ms;
   bool grease; /* default true: a reserved setting and a reserved frame (RFC 9114 7.2.8) */
+  /* Servers: which requests in early data reach on_request; the others are answered with 425, Too Early.
+   * The application may answer so, too: tern_request_is_early. */
+  tern_h3_early early;
 } tern_h3_config;
 
 void tern_h3_config_init(tern_h3_config *config, size_t size);
@@ -133,6 +143,8 @@ typedef struct tern_h3_ops {
   void (*on_goaway)(tern_h3 *h3, uint64_t id, void *app);
   /* The last callback; every request had its on_closed. */
   void (*on_closed)(tern_h3 *h3, const tern_error *error, void *app);
+  /* Clients: see tern_conn_ops.on_ticket. The server's settings are in it. */
+  void (*on_ticket)(tern_h3 *h3, tern_slice ticket, void *app);
 } tern_h3_ops;
 
 /* Makes the HTTP/3 side of `conn` and takes over its callbacks (tern_conn_set_ops). It ends by itself
@@ -204,6 +216,8 @@ typedef struct tern_submit_args {
   bool has_body;               /* false: the request ends with its fields */
   const tern_request_ops *ops; /* must outlive the request; may be NULL */
   void *app;
+  tern_h3_early
+      early; /* may it go as early data, if the connection sends such? Default: if it is safe */
 } tern_submit_args;
 
 /* Sends a request. TERN_INVALID if the fields break RFC 9114 4.2 or 4.3; TERN_CLOSED after GOAWAY or
@@ -223,6 +237,8 @@ tern_conn *tern_request_get_conn(const tern_request *request);
 /* Why unsent bytes wait, and so on; see <tern/transport.h>. Do not read, write or end it. */
 tern_stream *tern_request_get_stream(const tern_request *request);
 uint64_t tern_request_get_stream_id(const tern_request *request);
+/* Servers, in on_request: the handshake is not complete, so the request may be a copy of an earlier one. */
+bool tern_request_is_early(const tern_request *request);
 /* True after on_end. */
 bool tern_request_is_ended(const tern_request *request);
 /* Bytes of body received so far; those of the peer's content-length, UINT64_MAX if it gave none. */

@@ -115,11 +115,79 @@ static void on_stream(tern_conn *conn, tern_stream *stream, void *app)
     tern_h3_fail(h3, TERN_H3_STREAM_CREATION_ERROR, "bidirectional stream from the server");
 }
 
+/* ---- tickets and early data ----------------------------------------------------------------- */
+
+/* [rfc9114-7.2.4.2] the settings are remembered with the ticket: its last bytes. */
+static void give_ticket(tern_h3 *h3, tern_slice ticket)
+{
+  uint8_t frame[TERN_H3_SETTINGS_FRAME_MAX];
+  size_t len = tern_h3_settings_write(frame, &h3->peer, 0);
+  struct tern_buf whole;
+  tern_buf_init(&whole, h3->alloc);
+  /* The frame's type and length have a byte each: only the payload is kept. */
+  if (tern_buf_append(&whole, ticket.data, ticket.len) &&
+      tern_buf_append(&whole, frame + 2, len - 2))
+    h3->ops->on_ticket(h3, tern_slice_of(whole.data, whole.len), h3->app);
+  tern_buf_deinit(&whole);
+}
+
+static void on_ticket(tern_conn *conn, tern_slice ticket, void *app)
+{
+  tern_h3 *h3 = app;
+  (void)conn;
+  if (h3->ops->on_ticket == NULL || h3->is_closed)
+    return;
+  if (h3->has_settings) {
+    give_ticket(h3, ticket);
+    return;
+  }
+  tern_buf_clear(&h3->ticket, 0);
+  if (!tern_buf_append(&h3->ticket, ticket.data, ticket.len))
+    tern_buf_clear(&h3->ticket, 0); /* without memory there is none */
+}
+
+static void recall_settings(tern_h3 *h3)
+{
+  tern_h3_settings_init(&h3->remembered);
+  h3->has_remembered =
+      !h3->is_server && tern_conn_is_early(h3->conn) &&
+      tern_h3_settings_read(&h3->remembered, tern_conn_get_ticket_extra(h3->conn)) == 0;
+  /* [rfc9204-3.2.3] the dynamic table waits for the settings themselves: if early data is refused, what the
+   * encoder has said would have to fit others. */
+  if (h3->has_remembered)
+    h3->peer.field_section_max = h3->remembered.field_section_max;
+}
+
+/* [rfc9114-7.2.4.2] a server that takes early data MUST NOT reduce limits that the client may have used;
+ * [rfc9204-3.2.3] nor change the table's size. */
+static bool are_settings_kept(const tern_h3 *h3)
+{
+  const struct tern_h3_settings *old = &h3->remembered, *now = &h3->peer;
+  if (!h3->has_remembered || tern_conn_get_early(h3->conn) == TERN_EARLY_REJECTED)
+    return true;
+  return now->field_section_max >= old->field_section_max &&
+         now->blocked_streams >= old->blocked_streams &&
+         (old->table_bytes == 0 || now->table_bytes == old->table_bytes) &&
+         now->extended_connect >= old->extended_connect && now->datagrams >= old->datagrams;
+}
+
+bool tern_h3_is_early_ok(const tern_field *fields, size_t count, tern_h3_early early)
+{
+  static const char *const safe[] = {"GET", "HEAD", "OPTIONS", "TRACE"}; /* [rfc9110-9.2.1] */
+  tern_slice method = tern_field_value(fields, count, ":method");
+  bool is_safe = false;
+  for (size_t i = 0; i < sizeof(safe) / sizeof(safe[0]); i++)
+    is_safe |= method.len == strlen(safe[i]) && memcmp(method.data, safe[i], method.len) == 0;
+  return early == TERN_H3_EARLY_ALWAYS || (early == TERN_H3_EARLY_SAFE && is_safe);
+}
+
 static void on_closed(tern_conn *conn, const tern_error *error, void *app)
 {
   tern_h3 *h3 = app;
   (void)conn;
   h3->is_closed = true;
+  if (h3->ticket.len != 0) /* the settings have not come: to be remembered as the defaults */
+    give_ticket(h3, tern_slice_of(h3->ticket.data, h3->ticket.len));
   if (h3->ops->on_closed != NULL)
     h3->ops->on_closed(h3, error, h3->app);
 }
@@ -129,6 +197,7 @@ static const tern_conn_ops conn_ops = {
     .on_connected = on_connected,
     .on_stream = on_stream,
     .on_closed = on_closed,
+    .on_ticket = on_ticket,
 };
 
 /* ---- life ---------------------------------------------------------------------------------- */
@@ -179,6 +248,7 @@ static void clean_up(void *arg)
   tern_buf_deinit(&h3->control_payload);
   tern_buf_deinit(&h3->section);
   tern_buf_deinit(&h3->fields);
+  tern_buf_deinit(&h3->ticket);
   tern_alloc_give(h3->alloc, h3, sizeof(*h3));
 }
 
@@ -203,6 +273,7 @@ static void init(tern_h3 *h3, tern_conn *conn, const tern_h3_config *config)
   tern_buf_init(&h3->control_payload, alloc);
   tern_buf_init(&h3->section, alloc);
   tern_buf_init(&h3->fields, alloc);
+  tern_buf_init(&h3->ticket, alloc);
   tern_buf_init(&h3->control_out.waiting, alloc);
   tern_buf_init(&h3->encoder_out.waiting, alloc);
   tern_buf_init(&h3->decoder_out.waiting, alloc);
@@ -224,6 +295,7 @@ static tern_status make(tern_h3 **out, tern_conn *conn, const tern_h3_config *co
   init(h3, conn, &copy);
   h3->ops = ops == NULL ? &no_ops : ops;
   h3->app = app;
+  recall_settings(h3);
   tern_status status = tern_h3_open_control(h3);
   if (status != TERN_OK) {
     clean_up(h3);
@@ -253,10 +325,17 @@ tern_status tern_h3_new_client(tern_h3 **out, tern_conn *conn, const tern_h3_con
 void tern_h3_on_settings(tern_h3 *h3)
 {
   h3->has_settings = true;
+  if (!are_settings_kept(h3)) {
+    tern_h3_fail(h3, TERN_H3_SETTINGS_ERROR, "settings are smaller than early data relied on");
+    return;
+  }
   tern_h3_show_settings(h3, &h3->peer, TERN_H3_PEERS);
   if (tern_qpack_enc_set_peer(&h3->enc, h3->peer.table_bytes, h3->peer.blocked_streams) != TERN_OK)
     tern_h3_fail(h3, TERN_H3_INTERNAL_ERROR, "no memory");
   tern_h3_flush_qpack(h3);
+  if (h3->ticket.len != 0 && !h3->is_closed)
+    give_ticket(h3, tern_slice_of(h3->ticket.data, h3->ticket.len));
+  tern_buf_clear(&h3->ticket, 0);
 }
 
 /* Both sides of a shutdown: nothing new starts, and with the last request the connection ends. A

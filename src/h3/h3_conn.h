@@ -80,6 +80,10 @@ struct tern_h3 {
   struct tern_buf control_payload; /* of the frame being read; at most TERN_CAP_H3_SETTINGS */
   bool has_settings;
   struct tern_h3_settings peer;
+  struct tern_h3_settings
+      remembered; /* client: of the ticket, in force until the peer's are here */
+  bool has_remembered;
+  struct tern_buf ticket;   /* client: the newest, which waits for the settings */
   uint64_t max_push_id;     /* server: the client's, UINT64_MAX = none */
   uint64_t goaway_received; /* UINT64_MAX = none */
   uint64_t goaway_sent;     /* UINT64_MAX = none */
@@ -182,6 +186,8 @@ void tern_h3_on_settings(tern_h3 *h3);
 void tern_h3_on_goaway(tern_h3 *h3, uint64_t id);
 /* A request ended: closes the connection if it winds down and this was the last. */
 void tern_h3_on_request_gone(tern_h3 *h3);
+/* Among those, as RFC 8470 has it, that may be processed twice. */
+bool tern_h3_is_early_ok(const tern_field *fields, size_t count, tern_h3_early early);
 /* Makes sure that the alarm fires by `at`. */
 void tern_h3_wake_at(tern_h3 *h3, tern_time at);
 

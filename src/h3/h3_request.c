@@ -34,6 +34,11 @@ uint64_t tern_request_get_stream_id(const tern_request *request)
   return request->id;
 }
 
+bool tern_request_is_early(const tern_request *request)
+{
+  return tern_conn_is_early(request->h3->conn);
+}
+
 bool tern_request_is_ended(const tern_request *request)
 {
   return request->is_ended;

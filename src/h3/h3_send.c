@@ -269,6 +269,8 @@ tern_status tern_h3_submit(tern_h3 *h3, const tern_submit_args *args, tern_reque
     return status;
   }
   request->id = tern_stream_get_id(request->stream);
+  if (!tern_h3_is_early_ok(args->fields, args->count, args->early))
+    tern_stream_wait_for_handshake(request->stream);
   status = tern_h3_send_fields(request, args->fields, args->count);
   if (status != TERN_OK) {
     tern_request_cancel(request, TERN_H3_REQUEST_CANCELLED); /* not told: no callback */

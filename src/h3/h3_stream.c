@@ -163,7 +163,9 @@ static void on_request_fields(tern_request *request, const tern_field *fields, s
   request->window_at = tern_conn_get_now(h3->conn);
   request->is_told = true;
   tern_h3_show_request(request, fields, count, TERN_H3_PEERS);
-  if (h3->ops->on_request != NULL)
+  if (tern_conn_is_early(h3->conn) && !tern_h3_is_early_ok(fields, count, h3->config.early))
+    tern_request_reply(request, 425, NULL, tern_slice_of(NULL, 0)); /* [rfc8470-5.2] */
+  else if (h3->ops->on_request != NULL)
     h3->ops->on_request(h3, request, fields, count, h3->app);
   else
     tern_request_reply(request, 404, NULL, tern_slice_of(NULL, 0));

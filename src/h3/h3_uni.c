@@ -172,6 +172,7 @@ static void on_control_frame(tern_h3 *h3, uint64_t type)
   uint64_t id;
   uint64_t error;
   if (type == TERN_H3_FRAME_SETTINGS) {
+    tern_h3_settings_init(&h3->peer); /* what was remembered is over */
     error = tern_h3_settings_read(&h3->peer,
                                   tern_slice_of(h3->control_payload.data, h3->control_payload.len));
     if (error != 0)

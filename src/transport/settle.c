@@ -223,12 +223,12 @@ static void tell_body(tern_conn *conn)
   struct tern_conn_body *body = conn->body;
   struct tern_list_node *node;
 
+  tern_conn_tell_tickets(conn); /* before what may make the application close */
   if (conn->is_told || !conn->is_server)
     while ((node = tern_list_pop_front(&body->touched)) != NULL)
       settle_stream(conn, TERN_CONTAINER_OF(node, tern_stream, touched));
   tell_limits(conn);
   tell_datagrams(conn);
-  tern_conn_tell_tickets(conn);
   tern_dgram_keep(&body->dgram);
 }
 

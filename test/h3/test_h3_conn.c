@@ -232,7 +232,7 @@ static tern_request *submit(struct side *side, const char *method, const char *p
       tern_field_of(":authority", "example"),   tern_field_of(":path", path),
       tern_field_of("user-agent", "tern test"),
   };
-  tern_submit_args args = {fields, 5, has_body, &request_ops, side};
+  tern_submit_args args = {fields, 5, has_body, &request_ops, side, TERN_H3_EARLY_SAFE};
   tern_request *request = NULL;
   assert_int_equal(tern_h3_submit(side->h3, &args, &request), TERN_OK);
   return request;
@@ -427,7 +427,7 @@ static void test_fields_of_ours(void **state)
       tern_field_of(":authority", "a"), tern_field_of(":path", "/"),
       tern_field_of("Upper", "case"),
   };
-  tern_submit_args args = {fields, 5, false, &request_ops, &pair->client};
+  tern_submit_args args = {fields, 5, false, &request_ops, &pair->client, TERN_H3_EARLY_SAFE};
   assert_int_equal(tern_h3_submit(pair->client.h3, &args, NULL), TERN_INVALID);
   fields[4] = tern_field_of("connection", "close");
   assert_int_equal(tern_h3_submit(pair->client.h3, &args, NULL), TERN_INVALID);
@@ -480,7 +480,7 @@ static void test_goaway_by_server(void **state)
   pair_pump(pair, 500, NULL);
   assert_string_equal(late.log,
                       "reset:267 closed "); /* H3_REQUEST_REJECTED [rfc9114-5.2] [rfc9114-4.1.1] */
-  tern_submit_args args = {NULL, 0, false, NULL, NULL};
+  tern_submit_args args = {NULL, 0, false, NULL, NULL, TERN_H3_EARLY_SAFE};
   assert_int_equal(tern_h3_submit(pair->client.h3, &args, NULL), TERN_CLOSED);
   tern_request_reply(pair->server.request, 200, NULL, tern_slice_of(NULL, 0));
   pair_pump(pair, 500, NULL);

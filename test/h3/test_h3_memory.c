@@ -99,7 +99,7 @@ static void submit(struct side *side, int i)
       tern_field_of(":authority", "a"),   tern_field_of(":path", "/"),
       tern_field_of("user-agent", agent),
   };
-  tern_submit_args args = {fields, 5, false, &request_ops, side};
+  tern_submit_args args = {fields, 5, false, &request_ops, side, TERN_H3_EARLY_SAFE};
   if (tern_h3_submit(side->h3, &args, NULL) == TERN_OK)
     side->told++;
 }

@@ -83,7 +83,7 @@ static uint64_t request(void)
       tern_field_of(":path", "/"),
       tern_field_of("user-agent", "a name that is thirty-three bytes"),
   };
-  tern_submit_args args = {fields, 5, false, &request_ops, &client};
+  tern_submit_args args = {fields, 5, false, &request_ops, &client, TERN_H3_EARLY_SAFE};
   tern_h3_stats before, after;
   tern_h3_get_stats(client.h3, &before);
   assert_int_equal(tern_h3_submit(client.h3, &args, NULL), TERN_OK);

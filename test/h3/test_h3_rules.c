@@ -241,7 +241,7 @@ static void test_responses(void **state)
       give_settings(&victim);
       tern_field fields[] = {tern_field_of(":method", "GET"), tern_field_of(":scheme", "https"),
                              tern_field_of(":authority", "a"), tern_field_of(":path", "/")};
-      tern_submit_args args = {fields, 4, true, &request_ops, &victim};
+      tern_submit_args args = {fields, 4, true, &request_ops, &victim, TERN_H3_EARLY_SAFE};
       assert_int_equal(tern_h3_submit(victim.h3, &args, NULL), TERN_OK);
       check_message(&victim, &client_messages[i], chunk);
       victim_deinit(&victim);

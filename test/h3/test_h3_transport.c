@@ -223,7 +223,7 @@ static void submit(struct world *world)
       tern_field_of(":authority", "example"), tern_field_of(":path", "/"),
       tern_field_of("user-agent", "tern"),    tern_field_of("content-length", "20000"),
   };
-  tern_submit_args args = {fields, 6, true, &client_request_ops, world};
+  tern_submit_args args = {fields, 6, true, &client_request_ops, world, TERN_H3_EARLY_SAFE};
   tern_request *request;
   assert_int_equal(tern_h3_submit(world->client.h3, &args, &request), TERN_OK);
   send_more(&world->client, request);
@@ -352,7 +352,7 @@ static void test_deadline(void **state)
       tern_field_of(":authority", "example"),
       tern_field_of(":path", "/"),
   };
-  tern_submit_args args = {fields, 4, true, &client_request_ops, world};
+  tern_submit_args args = {fields, 4, true, &client_request_ops, world, TERN_H3_EARLY_SAFE};
   assert_int_equal(tern_h3_submit(world->client.h3, &args, NULL), TERN_OK);
   world->server.is_silent = true;
   pair_run_for(&world->pair, 1500 * TERN_MS);

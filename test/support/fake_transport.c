@@ -465,6 +465,29 @@ struct tern_alloc *tern_conn_alloc(tern_conn *conn)
   return &conn->alloc;
 }
 
+bool tern_conn_is_early(const tern_conn *conn)
+{
+  (void)conn;
+  return false;
+}
+
+tern_early tern_conn_get_early(const tern_conn *conn)
+{
+  (void)conn;
+  return TERN_EARLY_NONE;
+}
+
+tern_slice tern_conn_get_ticket_extra(const tern_conn *conn)
+{
+  (void)conn;
+  return tern_slice_of(NULL, 0);
+}
+
+void tern_stream_wait_for_handshake(tern_stream *stream)
+{
+  (void)stream;
+}
+
 tern_time tern_conn_get_now(const tern_conn *conn)
 {
   return conn->now;

@@ -278,6 +278,29 @@ class ExitCodes(Case):
         self.check(done, 4, "other.test")
         self.check(run("get", "-k", self.server.url("/small.txt")), 0)
 
+    def test_resume(self):
+        server = Server(self.www, "--cert", self.cert, "--key", self.key, "--early-data")
+        session = os.path.join(self.at, "session")
+
+        def visit(*arguments):
+            done = run("get", "-v", "--cacert", self.cert, "--resume", session, *arguments,
+                       server.url("/small.txt"))
+            return done.returncode, next(line for line in done.stderr.splitlines() if ", " in line and
+                                         ("resumed" in line or "new session" in line))
+
+        self.assertEqual(visit(), (0, "* a new session, no early data"))
+        self.assertEqual(visit(), (0, "* resumed, no early data"))
+        self.assertEqual(visit("--early-data"), (0, "* resumed, early data accepted"))
+        with open(session, "rb") as file:
+            used = file.read()
+        self.assertEqual(visit("--early-data"), (0, "* resumed, early data accepted"))
+        with open(session, "wb") as file:
+            file.write(used)  # once is enough (RFC 8446 8)
+        self.assertEqual(visit("--early-data"), (0, "* resumed, early data rejected"))
+        self.assertEqual(visit("--early-data", "-X", "DELETE")[0], 7)  # not safe: it waited, and got its 405
+        self.check(run("get", "--early-data", server.url()), 2, "--resume")
+        self.assertEqual(server.stop()[0], 0)
+
     def test_status(self):
         done = self.get("/missing")
         self.check(done, 7, "404")
