@@ -117,7 +117,11 @@ class Protocol(Case):
         said = self.client("--handshakes", "30", "--connections", "3")
         self.assertEqual((said["mode"], said["done"], said["failed"]), ("handshakes", 30, 0))
         self.assertEqual((said["connections"]["opened"], said["handshake_us"]["count"]), (30, 30))
-        code, rest = self.server.stop()  # each was complete for the server, too
+        # Each was complete for the server, too; its line says that the last packet is there, which a signal
+        # could overtake.
+        lines = [self.server.program.stdout.readline() for _ in range(30 * 2)]
+        self.assertEqual(sum(line.startswith("connection: ") for line in lines), 30)
+        code, rest = self.server.stop()
         self.assertEqual(code, 0)
         self.assertIn(", 30 connections, 0 open", rest)
         self.setUp()
