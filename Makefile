@@ -14,6 +14,7 @@
 #   make memory       bytes of a connection, a stream, data in flight
 #   make flood        a server under 100,000 forged Initials a second, and its honest clients
 #   make budget       nanoseconds per packet by part of the work, both sides of a download
+#   make instructions instructions per packet and per request; ARGS=--write records them
 #   make install      to PREFIX, default /usr/local
 #   make format       clang-format over the tree
 #   make clean        all build folders but the built AWS-LC; distclean: that too
@@ -124,6 +125,12 @@ profile: setup
 budget: profile
 	@scripts/setup.sh profile
 	@python3 -B bench/budget.py $(ARGS)
+
+# counts them; ARGS=--write records them in bench/instructions.txt, ARGS=--functions shows where
+instructions: build
+	@scripts/setup.sh profile
+	@cmake --build build/$(PRESET) --target bench_packets > build/packets.log || { cat build/packets.log; exit 1; }
+	@python3 scripts/check_instructions.py --build build/$(PRESET) $(ARGS)
 
 install: setup
 	@$(call configure,release,-DCMAKE_INSTALL_PREFIX=$(PREFIX))

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Everything that can be known without running tern. Each step prints one line, or what is wrong.
+# Everything that can be known without running tern against a clock or a network. Each step prints one line, or what is wrong.
 #   scripts/check.sh [step...]
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -26,6 +26,10 @@ check_build_exports() {
   make build >build/check-build.log 2>&1 || { tail -n 30 build/check-build.log; return 1; }
   python3 scripts/check_exports.py build/dev
 }
+check_instructions() {
+  cmake --build build/dev --target bench_packets >build/check-packets.log 2>&1 || { tail -n 30 build/check-packets.log; return 1; }
+  python3 scripts/check_instructions.py
+}
 
 step includes python3 scripts/check_includes.py
 step sizes python3 scripts/check_sizes.py
@@ -38,6 +42,7 @@ step headers scripts/check_headers.sh
 step gcc scripts/check_warnings.sh gcc
 step clang scripts/check_warnings.sh clang
 step exports check_build_exports
+step instructions check_instructions
 step tidy scripts/check_tidy.sh
 echo "check: $passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

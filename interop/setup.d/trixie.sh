@@ -29,7 +29,7 @@ trixie_packages='
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -q
   apt-get install -y -q --no-install-recommends \
-    ca-certificates curl nginx haproxy python3-aioquic
+    ca-certificates curl nginx haproxy python3-aioquic ngtcp2-client ngtcp2-server
   mkdir -p /opt/debs/partial /opt/backports
   apt-get install -y -q --download-only --no-install-recommends -t trixie-backports \
     -o Dir::Cache::archives=/opt/debs curl
