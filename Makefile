@@ -115,7 +115,8 @@ flood: release
 bench bench-quick: release
 	@scripts/setup.sh bench
 	@ln -sfn release/tern build/tern-release
-	@bench/run.sh $(if $(filter bench-quick,$@),--quick)
+	@$(if $(filter bench,$@),interop/setup.sh)
+	@python3 -B bench/run.py $(if $(filter bench-quick,$@),--quick,--write) $(ARGS)
 
 # release with line numbers: what the profilers run
 profile: setup

@@ -78,9 +78,9 @@ class Limit(Profile):
         limit, port = os.path.join(self.args.build, "bench", "limit"), str(machine.free_port())
         pin = ("taskset", "-c", str(machine.CLIENT_CORE))
         with Recorder(self.path):
-            receiver = subprocess.Popen([*pin, limit, "rx", port], text=True, stdout=subprocess.PIPE)
+            receiver = subprocess.Popen([*pin, limit, "rx", "gso", port], text=True, stdout=subprocess.PIPE)
             time.sleep(0.2)
-            sender = machine.Run([limit, "tx", port, "2"], core=machine.SERVER_CORE)
+            sender = machine.Run([limit, "tx", "gso", port, "2"], core=machine.SERVER_CORE)
             out = sender.output + receiver.communicate(timeout=60)[0]
         packets = {m[1]: int(m[2]) for m in re.finditer(r"limit (\w+):.* (\d+) packets", out)}
         self.sent += packets["send"]

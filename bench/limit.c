@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* What this machine can do at best: no QUIC, only what every QUIC sender and receiver must do.
  *
- *   limit tx PORT SECONDS    seals packets of PACKET_BYTES with one AEAD call each, a run at a time, and
- *                            sends each run with one sendmsg and UDP_SEGMENT
- *   limit rx PORT            receives with recvmmsg and UDP_GRO, opens each packet with one AEAD call,
- *                            stops one second after the last datagram
+ *   limit tx KIND PORT SECONDS   seals packets of PACKET_BYTES with one AEAD call each, a run at a time,
+ *                                and sends each run: KIND gso with one sendmsg and UDP_SEGMENT, KIND
+ *                                plain with one sendmmsg
+ *   limit rx KIND PORT           receives with recvmmsg, with UDP_GRO if KIND is gso, opens each packet
+ *                                with one AEAD call, stops one second after the last datagram
+ *   limit echo PORT              sends back what it gets, until it is killed
+ *   limit ping PORT SECONDS      round trips to that echo, one after the other: what a request's latency
+ *                                has beneath it
  *
- * Prints one line: goodput of the payload and CPU seconds per GiB. `scripts/bench.sh` pins the two to
- * one core each and puts tern's figures beside them. */
+ * tx and rx print goodput of the payload and CPU seconds per GiB, ping its percentiles. bench/run.py
+ * pins the sides to one core each and puts tern's figures beside them. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,9 +39,12 @@
 #define TAG_BYTES 16
 #define PAYLOAD_BYTES (PACKET_BYTES - HEADER_BYTES - TAG_BYTES)
 #define RUN_PACKETS (65507 / PACKET_BYTES)
-#define BATCH 8
+#define BATCH 8      /* bursts per call */
+#define BATCH_MAX 64 /* lone packets per call */
 #define BUFFER_BYTES 65536
 #define SOCKET_BYTES (8 << 20)
+#define PING_BYTES 1100 /* about a request and its 1 KiB answer */
+#define PINGS_MAX 1000000
 #define GIB 1073741824.0
 
 struct meter {
@@ -123,39 +131,67 @@ static void seal_run(EVP_AEAD_CTX *aead, uint8_t *run, const uint8_t *plain,
   }
 }
 
-static int send_all(int port, double seconds)
+static bool is_worth_waiting(void)
 {
-  static uint8_t run[RUN_PACKETS * PACKET_BYTES];
-  static uint8_t plain[PAYLOAD_BYTES];
-  int fd = open_socket(SO_SNDBUFFORCE);
-  struct sockaddr_in to = loopback(port);
-  EVP_AEAD_CTX *aead = open_aead();
+  return errno == EAGAIN || errno == ENOBUFS || errno == ECONNREFUSED;
+}
+
+/* One call for the run, which the kernel cuts. Packets that it took. */
+static unsigned send_segmented(int fd, uint8_t *run)
+{
   union {
     char bytes[CMSG_SPACE(sizeof(uint16_t))];
     struct cmsghdr align;
   } control = {{0}};
-  struct iovec iov = {run, sizeof run};
+  struct iovec iov = {run, RUN_PACKETS * PACKET_BYTES};
   struct msghdr message = {.msg_iov = &iov,
                            .msg_iovlen = 1,
                            .msg_control = control.bytes,
                            .msg_controllen = sizeof control.bytes};
   struct cmsghdr *header = CMSG_FIRSTHDR(&message);
   uint16_t segment = PACKET_BYTES;
-  struct meter meter = {0};
 
-  if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
-    die("connect");
   header->cmsg_level = SOL_UDP;
   header->cmsg_type = UDP_SEGMENT;
   header->cmsg_len = CMSG_LEN(sizeof segment);
   memcpy(CMSG_DATA(header), &segment, sizeof segment);
+  if (sendmsg(fd, &message, 0) > 0)
+    return RUN_PACKETS;
+  if (!is_worth_waiting())
+    die("sendmsg");
+  return 0;
+}
+
+/* One call, a message for each packet. */
+static unsigned send_messages(int fd, uint8_t *run)
+{
+  struct mmsghdr messages[RUN_PACKETS];
+  struct iovec iovs[RUN_PACKETS];
+  for (unsigned i = 0; i < RUN_PACKETS; i++) {
+    iovs[i] = (struct iovec){run + i * PACKET_BYTES, PACKET_BYTES};
+    messages[i].msg_hdr = (struct msghdr){.msg_iov = &iovs[i], .msg_iovlen = 1};
+  }
+  int count = sendmmsg(fd, messages, RUN_PACKETS, 0);
+  if (count < 0 && !is_worth_waiting())
+    die("sendmmsg");
+  return count > 0 ? (unsigned)count : 0;
+}
+
+static int send_all(bool has_gso, int port, double seconds)
+{
+  static uint8_t run[RUN_PACKETS * PACKET_BYTES];
+  static uint8_t plain[PAYLOAD_BYTES];
+  int fd = open_socket(SO_SNDBUFFORCE);
+  struct sockaddr_in to = loopback(port);
+  EVP_AEAD_CTX *aead = open_aead();
+  struct meter meter = {0};
+
+  if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
+    die("connect");
   meter_start(&meter);
   for (; meter.ended - meter.started < seconds; meter.ended = clock_now(CLOCK_MONOTONIC)) {
     seal_run(aead, run, plain, meter.packets);
-    if (sendmsg(fd, &message, 0) > 0)
-      meter.packets += RUN_PACKETS;
-    else if (errno != EAGAIN && errno != ENOBUFS && errno != ECONNREFUSED)
-      die("sendmsg");
+    meter.packets += has_gso ? send_segmented(fd, run) : send_messages(fd, run);
   }
   meter_print(&meter, "send", clock_now(CLOCK_PROCESS_CPUTIME_ID));
   EVP_AEAD_CTX_free(aead);
@@ -194,14 +230,28 @@ static void open_datagrams(EVP_AEAD_CTX *aead, const uint8_t *data, unsigned len
   }
 }
 
-static int receive_all(int port)
+/* One recvmmsg; how many messages it brought. A burst fills a buffer, a lone packet only its beginning. */
+static int receive_some(int fd, struct mmsghdr *messages, int batch)
 {
-  static uint8_t buffers[BATCH][BUFFER_BYTES];
-  static char controls[BATCH][64];
-  struct mmsghdr messages[BATCH];
-  struct iovec iovs[BATCH];
+  static uint8_t buffers[BATCH_MAX][BUFFER_BYTES];
+  static char controls[BATCH_MAX][64];
+  static struct iovec iovs[BATCH_MAX];
+  for (int i = 0; i < batch; i++) {
+    iovs[i] = (struct iovec){buffers[i], BUFFER_BYTES};
+    messages[i].msg_hdr = (struct msghdr){.msg_iov = &iovs[i],
+                                          .msg_iovlen = 1,
+                                          .msg_control = controls[i],
+                                          .msg_controllen = sizeof controls[i]};
+  }
+  return recvmmsg(fd, messages, (unsigned)batch, MSG_WAITFORONE, NULL);
+}
+
+static int receive_all(bool has_gro, int port)
+{
+  struct mmsghdr messages[BATCH_MAX];
+  int batch = has_gro ? BATCH : BATCH_MAX;
   int fd = open_socket(SO_RCVBUFFORCE);
-  int on = 1;
+  int on = has_gro;
   struct timeval patience = {1, 0};
   struct sockaddr_in at = loopback(port);
   EVP_AEAD_CTX *aead = open_aead();
@@ -213,14 +263,7 @@ static int receive_all(int port)
   if (bind(fd, (struct sockaddr *)&at, sizeof at) != 0)
     die("bind");
   for (;;) {
-    for (int i = 0; i < BATCH; i++) {
-      iovs[i] = (struct iovec){buffers[i], BUFFER_BYTES};
-      messages[i].msg_hdr = (struct msghdr){.msg_iov = &iovs[i],
-                                            .msg_iovlen = 1,
-                                            .msg_control = controls[i],
-                                            .msg_controllen = sizeof controls[i]};
-    }
-    int count = recvmmsg(fd, messages, BATCH, MSG_WAITFORONE, NULL);
+    int count = receive_some(fd, messages, batch);
     if (count < 0 && meter.packets != 0)
       break;
     if (count <= 0)
@@ -228,7 +271,7 @@ static int receive_all(int port)
     if (meter.packets == 0)
       meter_start(&meter);
     for (int i = 0; i < count; i++)
-      open_datagrams(aead, buffers[i], messages[i].msg_len,
+      open_datagrams(aead, messages[i].msg_hdr.msg_iov->iov_base, messages[i].msg_len,
                      segment_of(&messages[i].msg_hdr, messages[i].msg_len), &meter);
     meter.ended = clock_now(CLOCK_MONOTONIC);
     cpu_ended = clock_now(CLOCK_PROCESS_CPUTIME_ID);
@@ -239,12 +282,69 @@ static int receive_all(int port)
   return 0;
 }
 
+/* ---- echo -------------------------------------------------------------------------------------- */
+
+static void echo_all(int port)
+{
+  uint8_t data[PACKET_BYTES];
+  struct sockaddr_in at = loopback(port);
+  int fd = open_socket(SO_RCVBUFFORCE);
+  if (bind(fd, (struct sockaddr *)&at, sizeof at) != 0)
+    die("bind");
+  for (;;) {
+    struct sockaddr_in from;
+    socklen_t from_len = sizeof from;
+    ssize_t len = recvfrom(fd, data, sizeof data, 0, (struct sockaddr *)&from, &from_len);
+    if (len < 0 || sendto(fd, data, (size_t)len, 0, (struct sockaddr *)&from, from_len) < 0)
+      die("echo");
+  }
+}
+
+static int by_value(const void *a, const void *b)
+{
+  double x = *(const double *)a, y = *(const double *)b;
+  return x < y ? -1 : x > y;
+}
+
+static int ping_all(int port, double seconds)
+{
+  static double times[PINGS_MAX];
+  uint8_t data[PING_BYTES] = {0};
+  struct sockaddr_in to = loopback(port);
+  int fd = open_socket(SO_SNDBUFFORCE);
+  double ends = clock_now(CLOCK_MONOTONIC) + seconds;
+  unsigned count = 0;
+
+  if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
+    die("connect");
+  while (count < PINGS_MAX) {
+    double started = clock_now(CLOCK_MONOTONIC);
+    if (started >= ends)
+      break;
+    if (send(fd, data, sizeof data, 0) < 0 || recv(fd, data, sizeof data, 0) < 0)
+      die("ping");
+    times[count++] = clock_now(CLOCK_MONOTONIC) - started;
+  }
+  qsort(times, count, sizeof *times, by_value);
+  printf("limit ping: p50 %.1f us, p99 %.1f us\n", times[count / 2] * 1e6,
+         times[count * 99 / 100] * 1e6);
+  close(fd);
+  return 0;
+}
+
 int main(int argc, char **argv)
 {
-  if (argc == 4 && strcmp(argv[1], "tx") == 0)
-    return send_all(atoi(argv[2]), atof(argv[3]));
-  if (argc == 3 && strcmp(argv[1], "rx") == 0)
-    return receive_all(atoi(argv[2]));
-  fprintf(stderr, "usage: limit tx PORT SECONDS | limit rx PORT\n");
+  bool is_gso = argc > 2 && strcmp(argv[2], "gso") == 0;
+  bool is_kind = is_gso || (argc > 2 && strcmp(argv[2], "plain") == 0);
+  if (argc == 5 && is_kind && strcmp(argv[1], "tx") == 0)
+    return send_all(is_gso, atoi(argv[3]), atof(argv[4]));
+  if (argc == 4 && is_kind && strcmp(argv[1], "rx") == 0)
+    return receive_all(is_gso, atoi(argv[3]));
+  if (argc == 3 && strcmp(argv[1], "echo") == 0)
+    echo_all(atoi(argv[2]));
+  if (argc == 4 && strcmp(argv[1], "ping") == 0)
+    return ping_all(atoi(argv[2]), atof(argv[3]));
+  fprintf(stderr, "usage: limit tx gso|plain PORT SECONDS | limit rx gso|plain PORT\n"
+                  "       limit echo PORT | limit ping PORT SECONDS\n");
   return 2;
 }

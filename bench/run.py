@@ -1,115 +1,160 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The rounds of bench/run.sh: limit, tern, limit, tern ... and the medians at the end."""
+"""Figures: tern beside the raw limit of the machine and beside the QUIC stacks of other people.
+
+    bench/run.py [--quick] [--rounds N] [--row NAME]... [--only STACK]... [--write]
+
+A round of a row measures the limit and each stack once, one after the other, server and client on a core
+each; the rounds follow each other, and medians are taken. Results of all rows are kept in
+build/bench/results.json; --write makes docs/performance.md and its plot from them.
+"""
+
 import argparse
+import json
 import os
 import re
-import resource
-import signal
-import socket
 import statistics
-import subprocess
 import sys
 import time
 
-GIB = 1 << 30
+import machine
+import report
+import rows
+import stacks
+
+FOLDER = os.path.join(stacks.ROOT, "build", "bench")
+RESULTS = os.path.join(FOLDER, "results.json")
+LIMIT_OF = {"download": "gso", "upload": "gso", "streams": "gso", "plain": "plain"}
 
 
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def measure_limit(row, quick):
+    """What the row is compared with: goodput and CPU, or round trips."""
+    if row.name in LIMIT_OF:
+        figures = rows.limit(LIMIT_OF[row.name], 1 if quick else 2)
+        if row.name == "upload":
+            figures["server"], figures["client"] = figures["client"], figures["server"]
+        return figures
+    if row.name == "latency":
+        return rows.echo(2)
+    return None
 
 
-def pinned(core, command, **options):
-    return subprocess.Popen(["taskset", "-c", str(core)] + command, text=True, **options)
+def run_round(row, entrants, results, quick):
+    """Everyone once. Who fails is out, and the reason is kept."""
+    limit = measure_limit(row, quick)
+    if limit:
+        results.setdefault("limit", []).append(limit)
+    for stack in list(entrants):
+        with open(os.path.join(FOLDER, "log", f"{row.name}-{stack.name}.log".replace(", ", "-")), "a",
+                  encoding="utf-8") as log:
+            try:
+                results.setdefault(stack.name, []).append(row.measure(stack, log))
+            except (rows.Failed, OSError) as error:
+                entrants.remove(stack)
+                results[stack.name] = {"failed": str(error)}
 
 
-def cpu_of(pid):
-    """User and system seconds of a process that still runs."""
-    with open(f"/proc/{pid}/stat") as f:
-        fields = f.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def run_row(row, entrants, rounds, quick):
+    """All rounds of a row: {stack: [figures]}"""
+    results = {}
+    started = time.monotonic()
+    for _ in range(rounds):
+        run_round(row, entrants, results, quick)
+    print(f"\n{row.title} ({rounds} rounds, {time.monotonic() - started:.0f} s)")
+    for name, runs in results.items():
+        if isinstance(runs, dict):
+            print(f"  {name:12} failed: {runs['failed']}")
+            continue
+        cells = (f"{key} {statistics.median(run[key] for run in runs):.3f}" for key in runs[0])
+        print(f"  {name:12} {', '.join(cells)}", flush=True)
+    return results
 
 
-def run_limit(args):
-    port = str(free_port())
-    receiver = pinned(args.cores[1], [args.limit, "rx", port], stdout=subprocess.PIPE)
-    time.sleep(0.2)
-    sender = pinned(args.cores[0], [args.limit, "tx", port, "3"], stdout=subprocess.PIPE)
-    out = sender.communicate(timeout=60)[0] + receiver.communicate(timeout=60)[0]
-    figure = re.compile(r"limit (\w+): goodput ([\d.]+) Gbit/s, cpu ([\d.]+) s/GiB")
-    sides = {m[1]: (float(m[2]), float(m[3])) for m in figure.finditer(out)}
-    return {"goodput": sides["receive"][0], "send": sides["send"][1], "receive": sides["receive"][1]}
+def choose(args, row, everyone):
+    """Who takes part in a row."""
+    chosen = []
+    for stack in everyone:
+        fits = stack.rows is None or row.name in stack.rows
+        # the knobs that the row turns are tern's own
+        fits = fits and (not row.knobs or stack.name.startswith("tern"))
+        if fits and (not args.only or stack.name in args.only):
+            chosen.append(stack)
+    return chosen
 
 
-def serve_file(args, port):
-    return [args.tern, "serve", f"{args.at}/site", "--listen", f"127.0.0.1:{port}", "--cert",
-            f"{args.at}/cert.pem", "--key", f"{args.at}/key.pem"], "bulk.bin"
+def count_allocations():
+    """Calls of the allocator per packet in a steady transfer, both sides."""
+    program = os.path.join(rows.BUILD, "bench", "packets")
+    found = re.search(r"sent (\d+) received \d+ allocations (\d+)",
+                      machine.Run([program, "download", "20000"]).output)
+    return int(found[2]) / int(found[1])
 
 
-def serve_memory(args, port):
-    return [args.memory, f"127.0.0.1:{port}", f"{args.at}/cert.pem",
-            f"{args.at}/key.pem"], str(args.bytes)
+def summary(results, allocations):
+    """The one line of bench-quick."""
+    def median(name, key):
+        return statistics.median(run[key] for run in results["download"][name])
+
+    ratio = {key: median("tern", key) / median("limit", key) for key in ("goodput", "server", "client")}
+    return (f"bulk/limit {ratio['goodput']:.2f}, cpu/limit send {ratio['server']:.2f} "
+            f"receive {ratio['client']:.2f}, allocations per packet {allocations:.3f}")
 
 
-def run_tern(args, serve):
-    """One download from a server of tern's; the client is `tern get` in both cases."""
-    port = free_port()
-    command, path = serve(args, port)
-    server = pinned(args.cores[0], command, stdout=subprocess.PIPE)
-    try:
-        while "listening" not in server.stdout.readline():
-            if server.poll() is not None:
-                sys.exit(f"bench: {command[0]} did not start")
-        before = cpu_of(server.pid)
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        started = time.monotonic()
-        client = pinned(args.cores[1], [args.tern, "get", f"https://localhost:{port}/{path}",
-                                        "--cacert", f"{args.at}/cert.pem", "-o", "/dev/null"])
-        if client.wait(timeout=300) != 0:
-            sys.exit("bench: tern get failed")
-        seconds = time.monotonic() - started
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        client_cpu = after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
-        server_cpu = cpu_of(server.pid) - before
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(timeout=20)
-    gib = args.bytes / GIB
-    return {"goodput": args.bytes * 8 / seconds / 1e9, "send": server_cpu / gib,
-            "receive": client_cpu / gib}
+def load_results():
+    """What earlier runs have left."""
+    if os.path.exists(RESULTS):
+        with open(RESULTS, encoding="utf-8") as file:
+            return json.load(file)
+    return {}
+
+
+def parse():
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="tern and the limit only, smaller bodies")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--row", action="append", help="only this row; may be repeated")
+    parser.add_argument("--only", action="append", help="only this stack; may be repeated")
+    parser.add_argument("--write", action="store_true", help="docs/performance.md from the results")
+    args = parser.parse_args()
+    args.rounds = args.rounds or (3 if args.quick else 5)
+    if args.quick:
+        args.only = args.only or ["tern"]
+    return args
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--tern", required=True)
-    parser.add_argument("--limit", required=True)
-    parser.add_argument("--memory", required=True)
-    parser.add_argument("--at", required=True)
-    parser.add_argument("--rounds", type=int, required=True)
-    parser.add_argument("--bytes", type=int, required=True)
-    parser.add_argument("--cores", type=int, nargs=2, required=True)
-    args = parser.parse_args()
-    results = {"limit": [], "memory": [], "file": []}
-    for number in range(args.rounds):
-        results["limit"].append(run_limit(args))
-        results["memory"].append(run_tern(args, serve_memory))
-        results["file"].append(run_tern(args, serve_file))
-        print(f"round {number + 1}: " + ", ".join(
-            f"{name} {runs[-1]['goodput']:.2f} Gbit/s" for name, runs in results.items()),
-            flush=True)
-    median = {name: {key: statistics.median(run[key] for run in runs) for key in runs[0]}
-              for name, runs in results.items()}
-    print(f"\nbulk download, {args.bytes / GIB:g} GiB, one stream, AES-128-GCM, 1,452-byte packets, "
-          f"medians of {args.rounds} rounds")
-    print(f"{'':8}{'goodput Gbit/s':>16}{'send s/GiB':>12}{'receive s/GiB':>15}")
-    for name, row in median.items():
-        print(f"{name:8}{row['goodput']:16.2f}{row['send']:12.3f}{row['receive']:15.3f}")
-    for name in ("file", "memory"):
-        ratio = {key: median[name][key] / median["limit"][key] for key in median["limit"]}
-        print(f"{name}: bulk/limit {ratio['goodput']:.2f}, cpu/limit send {ratio['send']:.2f} "
-              f"receive {ratio['receive']:.2f}")
+    """Rows, then the report."""
+    args = parse()
+    os.makedirs(os.path.join(FOLDER, "log"), exist_ok=True)
+    place = stacks.Place(FOLDER)
+    everyone = []
+    results = load_results()
+    results["skipped"] = {}
+    for stack in stacks.everyone(place):
+        why = stack.missing()
+        if why is None:
+            everyone.append(stack)
+        else:
+            results["skipped"][stack.name] = why
+            if not args.only:
+                print(f"skipped: {stack.name}: {why}")
+    if not args.quick:
+        results["versions"] = {stack.name: stack.version() for stack in everyone}
+    chosen = [row for row in rows.rows(args.quick) if not args.row or row.name in args.row]
+    for row in chosen:
+        results[row.name] = run_row(row, choose(args, row, everyone), args.rounds, args.quick)
+        if isinstance(results[row.name].get("tern"), dict):
+            sys.exit(f"bench: tern: {results[row.name]['tern']['failed']}")
+    results["allocations"] = count_allocations()
+    if not args.quick:
+        results["machine"], results["rounds"] = machine.describe(), args.rounds
+        with open(RESULTS, "w", encoding="utf-8") as file:
+            json.dump(results, file, indent=1)
+    if args.write:
+        report.write(results, stacks.ROOT)
+    if any(row.name == "download" for row in chosen):
+        print(f"\n{summary(results, results['allocations'])}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -23,6 +25,8 @@ import (
 )
 
 const shutdownTime = 2 * time.Second
+
+var block [64 * 1024]byte
 
 // store writes an upload and answers with the body's SHA-256, as tern does.
 func store(dir string, w http.ResponseWriter, r *http.Request) {
@@ -41,12 +45,31 @@ func store(dir string, w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "%x\n", hash.Sum(nil))
 }
 
+// generate answers a path of digits with so many bytes, from memory: for figures.
+func generate(w http.ResponseWriter, size int64) {
+	w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+	for size > 0 {
+		piece := min(size, int64(len(block)))
+		if _, err := w.Write(block[:piece]); err != nil {
+			return
+		}
+		size -= piece
+	}
+}
+
 func handler(dir, upload string) http.Handler {
 	files := http.FileServer(http.Dir(dir))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.Method {
-		case http.MethodPut, http.MethodPost:
+		size, err := strconv.ParseInt(strings.TrimPrefix(r.URL.Path, "/"), 10, 64)
+		isUpload := r.Method == http.MethodPut || r.Method == http.MethodPost
+		switch {
+		case isUpload && err == nil: // only counted: for figures
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.WriteHeader(http.StatusCreated)
+		case isUpload:
 			store(upload, w, r)
+		case err == nil:
+			generate(w, size)
 		default:
 			files.ServeHTTP(w, r)
 		}

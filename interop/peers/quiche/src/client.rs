@@ -67,7 +67,7 @@ impl Client<'_> {
             Ok(stream) => {
                 self.left -= 1;
                 self.output_stream.get_or_insert(stream);
-                self.running.insert(stream, upload.map(Outgoing::new));
+                self.running.insert(stream, upload.map(|file| Outgoing::new(Box::new(file))));
                 Ok(true)
             }
             Err(h3::Error::StreamBlocked)
@@ -213,7 +213,7 @@ pub fn get(url: &str, options: &Options) -> Result<(), Failure> {
         config.load_verify_locations_from_file(path)?;
     }
     config.verify_peer(true);
-    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    let socket = wire::bind("0.0.0.0:0")?;
     socket.connect(target.address)?;
     let id = wire::random_id()?;
     let local = socket.local_addr()?;

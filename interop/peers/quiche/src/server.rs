@@ -7,7 +7,7 @@ use crate::{Failure, Options};
 use quiche::h3::{self, Event, Header, NameValue};
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +25,10 @@ struct Folders {
 
 /// What a stream is busy with.
 enum Work {
-    Sending(Outgoing),
+    /// Whether the status is on its way, and the body.
+    Sending(bool, Outgoing),
+    /// An upload that is only counted: for figures.
+    Dropping,
     Storing(File, ring::digest::Context),
     /// An answer that waits for room in the stream.
     Answering(&'static [u8], Vec<u8>),
@@ -34,6 +37,9 @@ enum Work {
 impl Work {
     /// The body is complete: what follows a finished upload.
     fn finish(&self) -> Work {
+        if let Work::Dropping = self {
+            return Work::Answering(b"201", Vec::new());
+        }
         let Work::Storing(_, hash) = self else { return Work::Answering(b"500", Vec::new()) };
         let digest = hash.clone().finish();
         let text: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -59,13 +65,20 @@ fn begin(list: &[Header], folders: &Folders) -> Work {
         return Work::Answering(b"403", Vec::new());
     }
     if matches!(field(list, b":method").as_str(), "PUT" | "POST") {
+        if name.parse::<u64>().is_ok() {
+            return Work::Dropping;
+        }
         return match File::create(folders.uploads.join(name)) {
             Ok(file) => Work::Storing(file, ring::digest::Context::new(&ring::digest::SHA256)),
             Err(_) => Work::Answering(b"500", Vec::new()),
         };
     }
+    // So many bytes, from memory: for figures.
+    if let Ok(size) = name.parse() {
+        return Work::Sending(false, Outgoing::new(Box::new(std::io::repeat(0).take(size))));
+    }
     match File::open(folders.files.join(name)) {
-        Ok(file) => Work::Sending(Outgoing::new(file)),
+        Ok(file) => Work::Sending(false, Outgoing::new(Box::new(file))),
         Err(_) => Work::Answering(b"404", Vec::new()),
     }
 }
@@ -76,14 +89,6 @@ impl Peer {
         match event {
             Event::Headers { list, .. } => {
                 let work = begin(&list, folders);
-                if matches!(work, Work::Sending(_)) {
-                    h3.send_response(
-                        &mut self.quic,
-                        stream,
-                        &[Header::new(b":status", b"200")],
-                        false,
-                    )?;
-                }
                 self.work.insert(stream, work);
             }
             Event::Data => {
@@ -96,7 +101,7 @@ impl Peer {
                 }
             }
             Event::Finished => {
-                if let Some(work @ Work::Storing(..)) = self.work.get_mut(&stream) {
+                if let Some(work @ (Work::Storing(..) | Work::Dropping)) = self.work.get_mut(&stream) {
                     *work = work.finish();
                 }
             }
@@ -113,8 +118,18 @@ impl Peer {
         let mut done = Vec::new();
         for (stream, work) in &mut self.work {
             let finished = match work {
-                Work::Sending(body) => body.push(h3, &mut self.quic, *stream).unwrap_or(true),
-                Work::Storing(..) => false,
+                Work::Sending(has_head, body) => {
+                    let head = [Header::new(b":status", b"200")];
+                    if !*has_head {
+                        match h3.send_response(&mut self.quic, *stream, &head, false) {
+                            Err(h3::Error::StreamBlocked) => continue,
+                            result => result?,
+                        }
+                        *has_head = true;
+                    }
+                    body.push(h3, &mut self.quic, *stream).unwrap_or(true)
+                }
+                Work::Storing(..) | Work::Dropping => false,
                 Work::Answering(status, body) => {
                     let head = [Header::new(b":status", status)];
                     match h3.send_response(&mut self.quic, *stream, &head, body.is_empty()) {
@@ -242,7 +257,7 @@ pub fn serve(dir: &str, options: &Options) -> Result<(), Failure> {
     let mut config = wire::config()?;
     config.load_cert_chain_from_pem_file(option(options, "cert")?)?;
     config.load_priv_key_from_pem_file(option(options, "key")?)?;
-    let socket = UdpSocket::bind(option(options, "listen")?)?;
+    let socket = wire::bind(option(options, "listen")?)?;
     let uploads = options.get("upload").map_or_else(std::env::temp_dir, PathBuf::from);
     let local = socket.local_addr()?;
     let folders = Folders { files: dir.into(), uploads };

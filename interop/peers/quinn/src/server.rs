@@ -63,6 +63,25 @@ async fn send_file(stream: &mut Stream, path: PathBuf) -> Result<(), Failure> {
     }
 }
 
+/// So many bytes, from memory: for figures.
+async fn generate(stream: &mut Stream, mut size: usize) -> Result<(), Failure> {
+    static BLOCK: [u8; CHUNK_BYTES] = [0; CHUNK_BYTES];
+    let head = Response::builder().header("content-length", size).body(())?;
+    stream.send_response(head).await?;
+    while size > 0 {
+        let piece = size.min(CHUNK_BYTES);
+        stream.send_data(Bytes::from_static(&BLOCK[..piece])).await?;
+        size -= piece;
+    }
+    Ok(())
+}
+
+/// Only counts an upload: for figures.
+async fn discard(stream: &mut Stream) -> Result<(), Failure> {
+    while stream.recv_data().await?.is_some() {}
+    answer(stream, StatusCode::CREATED).await
+}
+
 /// Writes the body and answers with its SHA-256, as tern does.
 async fn store(stream: &mut Stream, path: PathBuf) -> Result<(), Failure> {
     let mut file = File::create(path).await?;
@@ -86,7 +105,12 @@ async fn handle(resolver: Resolver, folders: Folders) -> Result<(), Failure> {
     if Path::new(path).components().any(|part| part.as_os_str() == "..") {
         answer(&mut stream, StatusCode::FORBIDDEN).await?;
     } else if *head.method() == Method::PUT || *head.method() == Method::POST {
-        store(&mut stream, folders.uploads.join(path)).await?;
+        match path.parse::<u64>() {
+            Ok(_) => discard(&mut stream).await?,
+            Err(_) => store(&mut stream, folders.uploads.join(path)).await?,
+        }
+    } else if let Ok(size) = path.parse() {
+        generate(&mut stream, size).await?;
     } else {
         send_file(&mut stream, folders.files.join(path)).await?;
     }
