@@ -170,10 +170,10 @@ def certificate(folder):
         make += " -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1"
         command = ["openssl", *make.split(), "-keyout", key, "-out", cert]
         subprocess.run(command, check=True, capture_output=True)
-        with open(os.path.join(folder, "both.pem"), "wb") as both:
-            for path in (cert, key):
-                with open(path, "rb") as file:
-                    both.write(file.read())
+    with open(os.path.join(folder, "both.pem"), "wb") as both:
+        for path in (cert, key):
+            with open(path, "rb") as file:
+                both.write(file.read())
     return cert, key
 
 
