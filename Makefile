@@ -14,6 +14,8 @@
 #   make memory       bytes of a connection, a stream, data in flight
 #   make flood        a server under 100,000 forged Initials a second, and its honest clients
 #   make budget       nanoseconds per packet by part of the work, both sides of a download
+#   make flamegraph   build/bench/flame-SCENARIO-SIDE.svg for each scenario; ARGS=download for one
+#   make heap         build/bench/heap-SCENARIO.txt and .svg: who allocates, and what the peak is
 #   make instructions instructions per packet and per request; ARGS=--write records them
 #   make install      to PREFIX, default /usr/local
 #   make format       clang-format over the tree
@@ -126,6 +128,10 @@ profile: setup
 budget: profile
 	@scripts/setup.sh profile
 	@python3 -B bench/budget.py $(ARGS)
+
+flamegraph heap: profile
+	@scripts/setup.sh profile
+	@python3 -B bench/profiles.py $(if $(filter heap,$@),heap,flame) $(ARGS)
 
 # counts them; ARGS=--write records them in bench/instructions.txt, ARGS=--functions shows where
 instructions: build

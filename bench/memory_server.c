@@ -4,6 +4,7 @@
  * figure is the stack's and not the file system's.
  *
  *   memory_server ADDRESS:PORT CERT KEY [--no-gso] [--no-gro] */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <tern/io.h>
 
 static uint8_t block[65536];
+static tern_loop *running;
 
 static bool fill(void *arg, uint64_t offset, const tern_iov *iov, size_t count)
 {
@@ -80,6 +82,13 @@ static void on_conn(void *app, tern_conn *conn)
 
 /* ---- set up -------------------------------------------------------------------------------- */
 
+/* Ends in good order, so that profilers get their say. */
+static void on_signal(int number)
+{
+  (void)number;
+  tern_loop_stop(running);
+}
+
 static tern_status serve(tern_loop_config *loop_config, char *why, size_t why_size)
 {
   char text[TERN_ADDR_TEXT_MAX];
@@ -87,6 +96,9 @@ static tern_status serve(tern_loop_config *loop_config, char *why, size_t why_si
   tern_status status = tern_loop_new(&loop, loop_config, why, why_size);
   if (status != TERN_OK)
     return status;
+  running = loop;
+  signal(SIGTERM, on_signal);
+  signal(SIGINT, on_signal);
   tern_addr local = tern_loop_get_local(loop);
   printf("listening on %s\n", tern_addr_format(&local, text, sizeof text));
   fflush(stdout);

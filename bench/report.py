@@ -111,7 +111,7 @@ def row_table(name, row):
     lead = {"goodput": "goodput", "server_us": "server_us", "p50": "p50"}
     main = next(key for key in keys if key in lead)
     lines = [f"### {TITLES[name]}", "",
-             "| | " + " | ".join(HEADS[key] for key in keys) + " | spread of the first | tern beside it |",
+             "| | " + " | ".join(HEADS[key] for key in keys) + " | rounds, least to most | tern beside it |",
              "|---|" + "---|" * (len(keys) + 2)]
     mine = median(row.get("tern"), main)
     failed = []
@@ -176,10 +176,15 @@ def body(results):
     lines += [line for line in (target_line(results, target) for target in TARGETS) if line]
     lines.append(f"| heap allocations per packet in steady state | 0 | 0 | {results['allocations']:.4f} | "
                  f"{'aim' if results['allocations'] < 0.001 else '**not yet**'} |")
-    lines += ["", "### Beside the best of the others", "", *ahead(results), ""]
+    lines += ["", "### Beside the best of the others", "",
+              "Goodput: more is better; CPU and latency: less is.", "", *ahead(results), ""]
     for name in TITLES:
         if name in results and first_figures(results[name]):
             lines += row_table(name, results[name])
+            share = results.get("share", {}).get(name, 1)
+            if share < 0.9:
+                lines += [f"The machine was not quiet: the limit's sender got {share:.0%} of its core. CPU per "
+                          "GiB counts, goodput says little.", ""]
     return "\n".join(lines)
 
 

@@ -70,6 +70,15 @@ def run_row(row, entrants, rounds, quick):
     return results
 
 
+def share_of_core(results):
+    """The limit's sender never waits: what it did not get of its core went to somebody else."""
+    runs = results.get("limit")
+    if not runs or "goodput" not in runs[0]:
+        return 1.0
+    return statistics.median(run["goodput"] * 1e9 / 8 / machine.GIB * max(run["server"], run["client"])
+                             for run in runs)
+
+
 def choose(args, row, everyone):
     """Who takes part in a row."""
     chosen = []
@@ -144,6 +153,9 @@ def main():
     chosen = [row for row in rows.rows(args.quick) if not args.row or row.name in args.row]
     for row in chosen:
         results[row.name] = run_row(row, choose(args, row, everyone), args.rounds, args.quick)
+        share = results.setdefault("share", {})[row.name] = round(share_of_core(results[row.name]), 2)
+        if share < 0.9:
+            print(f"  the limit got {share:.0%} of a core: the machine is not quiet, goodput says little")
         if isinstance(results[row.name].get("tern"), dict):
             sys.exit(f"bench: tern: {results[row.name]['tern']['failed']}")
     results["allocations"] = count_allocations()

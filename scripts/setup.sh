@@ -34,6 +34,7 @@ has() {
   git) has_all git ;;
   linux-perf) has_all perf ;;
   valgrind) has_all valgrind ;;
+  heaptrack) has_all heaptrack ;;
   *) return 1 ;;
   esac
 }
@@ -62,7 +63,7 @@ for kind; do
   check) wanted+=" clang clang-format clang-tidy libcmocka-dev" ;;
   fuzz) wanted+=" clang"; runtime=yes ;;
   demo | bench) wanted+=" openssl" ;;
-  profile) wanted+=" openssl linux-perf valgrind" ;;
+  profile) wanted+=" openssl linux-perf valgrind heaptrack" ;;
   *) echo "setup: '$kind' is none of build, test, check, fuzz, demo, bench, profile" >&2; exit 2 ;;
   esac
 done
