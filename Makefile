@@ -129,6 +129,7 @@ budget: profile
 	@scripts/setup.sh profile
 	@python3 -B bench/budget.py $(ARGS)
 
+.PHONY: flamegraph heap instructions
 flamegraph heap: profile
 	@scripts/setup.sh profile
 	@python3 -B bench/profiles.py $(if $(filter heap,$@),heap,flame) $(ARGS)
