@@ -26,9 +26,11 @@
 #define BUFFERS 16 /* a power of two; few, so that they stay in the cache */
 #define RING_BYTES 4096
 #define CONTROL_BYTES 256
+/* Control messages come behind the name in a buffer, and want to be aligned. */
+#define NAME_BYTES ((sizeof(union tern_sockaddr) + 7) / 8 * 8)
 #define BUFFER_BYTES                                                                               \
-  (TERN_UDP_BUFFER_BYTES + CONTROL_BYTES + sizeof(struct io_uring_recvmsg_out) +                   \
-   sizeof(union tern_sockaddr))
+  ((TERN_UDP_BUFFER_BYTES + 7) / 8 * 8 + CONTROL_BYTES + sizeof(struct io_uring_recvmsg_out) +     \
+   NAME_BYTES)
 #define MEMORY_BYTES (RING_BYTES + BUFFERS * BUFFER_BYTES)
 #define GROUP 1
 #define SENDS_MAX 64
@@ -114,7 +116,7 @@ static tern_status open_uring(tern_loop *loop)
   if (uring == NULL)
     return TERN_NOMEM;
   uring->next_tag = TAG_CANCEL + 1;
-  uring->shape.msg_namelen = sizeof(union tern_sockaddr);
+  uring->shape.msg_namelen = NAME_BYTES;
   uring->shape.msg_controllen = CONTROL_BYTES;
   int result = init_rings(uring);
   if (result == 0) {

@@ -85,6 +85,12 @@ static void test_rest_is_silent(void **state)
   assert_int_equal(pair.sent_count[1], sent[1]);
 }
 
+static bool lose(struct pair *p, struct pair_datagram *datagram)
+{
+  (void)p, (void)datagram;
+  return false;
+}
+
 /* A connection with packets in flight does not rest: here the peer is gone. */
 static void test_no_rest_in_flight(void **state)
 {
@@ -95,8 +101,8 @@ static void test_no_rest_in_flight(void **state)
   pair_free_endpoint(&pair, PAIR_SERVER);
   struct pair_stream *stream = pair_open(&pair, PAIR_CLIENT, true);
   pair_send_all(stream, 10);
+  pair.filter = lose;
   pair_flush(&pair, PAIR_CLIENT);
-  pair.queue = NULL;
   for (int i = 0; i < 20; i++) {
     pair.now += TERN_SECOND;
     assert_int_equal(tern_endpoint_timeout(pair.endpoint[PAIR_CLIENT], pair.now), TERN_OK);
