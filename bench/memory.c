@@ -19,6 +19,7 @@
 
 #include "base/random.h"
 #include "h3/h3_conn.h"
+#include "recovery/cc_common.h"
 #include "tls/tls_backend.h"
 #include "transport/conn.h"
 
@@ -278,7 +279,6 @@ static const struct purpose {
   size_t size;
 } purposes[] = {
     {"connection", sizeof(tern_conn)},
-    {"route (RTT, congestion, MTU)", sizeof(struct tern_route)},
     {"packet number spaces", sizeof(struct tern_pn_space)},
     {"streams and flow control", sizeof(struct tern_conn_body)},
     {"one stream each", sizeof(struct tern_stream)},
@@ -300,9 +300,11 @@ static void show(const char *title)
   uint64_t bytes = server_heap.bytes - base.bytes, known = 0;
   const struct tern_crypto_ops *crypto = tern_crypto_provider();
   struct purpose more[] = {{"AEAD contexts", crypto->aead_bytes},
-                           {"header protection", crypto->hp_bytes}};
+                           {"header protection", crypto->hp_bytes},
+                           {"route (RTT, congestion, MTU)",
+                            sizeof(struct tern_route) + tern_cc_get_state_bytes(&tern_cc_cubic)}};
   printf("\n%s: %llu bytes\n", title, (unsigned long long)bytes);
-  for (size_t i = 0; i < PURPOSES + 2; i++) {
+  for (size_t i = 0; i < PURPOSES + 3; i++) {
     const struct purpose *purpose = i < PURPOSES ? &purposes[i] : &more[i - PURPOSES];
     uint32_t count = server_heap.live[purpose->size] - base.live[purpose->size];
     if (count == 0)
@@ -313,7 +315,7 @@ static void show(const char *title)
   printf("  %-30s %8llu (", "other", (unsigned long long)(bytes - known));
   for (size_t size = 0; size < SIZES_MAX; size++) {
     bool is_known = false;
-    for (size_t i = 0; i < PURPOSES + 2; i++)
+    for (size_t i = 0; i < PURPOSES + 3; i++)
       is_known |= size == (i < PURPOSES ? purposes[i].size : more[i - PURPOSES].size);
     uint32_t count = server_heap.live[size] - base.live[size];
     if (!is_known && count != 0)

@@ -2,8 +2,8 @@
 /* Congestion controllers: the interface that built-in and custom ones share.
  *
  * A controller is told what happened on one route (one 4-tuple) and answers with two numbers: a
- * window in bytes and a pacing rate. It holds its state in TERN_CC_STATE_BYTES inside the connection
- * and allocates nothing. It must be deterministic: same calls, same answers.
+ * window in bytes and a pacing rate. It holds its state, at most TERN_CC_STATE_BYTES, inside the
+ * connection and allocates nothing. It must be deterministic: same calls, same answers.
  *
  * Order of calls: init; then any of the others; then nothing (no deinit). For what one batch of ACK
  * frames told: on_lost for each lost packet, on_congestion (and on_persistent_congestion) if any of
@@ -115,6 +115,7 @@ struct tern_cc_ops {
   const char *(*state_name)(const void *state); /* for traces: a constant */
   /* After a loss that lowered its window, tern goes down to it over a round [rfc6937]. */
   bool uses_prr;
+  size_t state_bytes; /* of its state; 0 = TERN_CC_STATE_BYTES */
 };
 
 /* RFC 9438. The default. */

@@ -23,7 +23,7 @@ extern "C" {
  *   extremes      times from 1 ns to hours, rates from none to 100 Gbit/s, clocks that jump, any order of
  *                 calls: the window stays between two datagrams [rfc9002-7.2] and 2 GiB
  *   deterministic the same calls give the same answers, also in a copy of the state
- *   bounds        nothing is written beyond TERN_CC_STATE_BYTES
+ *   bounds        nothing is written beyond state_bytes
  *
  * TERN_OK, or TERN_INVALID with "rule: what was seen" in `why`, which may be NULL if `why_size` is 0. */
 TERN_MUST_CHECK tern_status tern_cc_check(const tern_cc_ops *ops, char *why, size_t why_size);

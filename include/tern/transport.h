@@ -300,8 +300,8 @@ size_t tern_conn_get_datagram_max(const tern_conn *conn);
 /* ---- congestion ---- */
 
 /* This connection's controller instead of the configuration's; `cc` must outlive it. At any time: the
- * new one starts anew with the initial window. TERN_INVALID for another TERN_CC_VERSION, TERN_REENTRY
- * inside a hook. */
+ * new one starts anew with the initial window. TERN_INVALID for another TERN_CC_VERSION or too
+ * large a state, TERN_NOMEM if the new state needs more room, TERN_REENTRY inside a hook. */
 TERN_MUST_CHECK tern_status tern_conn_set_cc(tern_conn *conn, const tern_cc_ops *cc);
 /* Bytes per second that this connection sends at most, ACKs aside; 0 = no cap. */
 void tern_conn_set_pacing_rate_max(tern_conn *conn, uint64_t rate);

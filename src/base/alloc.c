@@ -30,7 +30,7 @@
 #endif
 
 #define PAGE_BYTES 4096
-#define PAGE_OBJECTS_MIN 2
+#define PAGE_OBJECTS_MIN 1
 
 static void *take_from_system(void *arg, size_t size)
 {

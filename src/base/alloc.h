@@ -40,7 +40,7 @@ void tern_alloc_give(struct tern_alloc *alloc, void *block, size_t size);
 /* Moves the charge of a block between accounts, for example when a chunk changes owner. */
 void tern_alloc_move(struct tern_alloc *from, struct tern_alloc *to, size_t size);
 
-/* Fixed-size objects in pages: of two objects each while there are few, later of a quarter of what lives
+/* Fixed-size objects in pages: of one object each while there are few, later of a quarter of what lives
  * already, up to about 4 KiB; free pages but one go back to `alloc`. */
 struct tern_pool_page;
 struct tern_pool {

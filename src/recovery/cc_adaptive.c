@@ -197,4 +197,5 @@ const tern_cc_ops tern_cc_adaptive = {
     .is_in_slow_start = is_in_slow_start,
     .wants_app_limited = wants_app_limited,
     .state_name = state_name,
+    .state_bytes = sizeof(struct adaptive),
 };

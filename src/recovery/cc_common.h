@@ -13,6 +13,13 @@
 /* Windows are cut here, so that products of them fit 64 bits: 1 GiB. */
 #define TERN_CC_WINDOW_MAX (UINT64_C(1) << 30)
 
+/* Room for the state of a controller, which may be one made for an older tern_cc_ops. */
+static inline size_t tern_cc_get_state_bytes(const tern_cc_ops *cc)
+{
+  bool is_known = cc->size >= sizeof *cc && cc->state_bytes != 0;
+  return is_known ? (cc->state_bytes + 15) / 16 * 16 : TERN_CC_STATE_BYTES;
+}
+
 /* [rfc9002-7.2] 10 datagrams, but at most max(14,720, 2 datagrams) bytes. */
 static inline uint64_t tern_cc_initial_window(uint64_t datagram_bytes)
 {

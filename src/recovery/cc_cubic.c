@@ -338,4 +338,5 @@ const tern_cc_ops tern_cc_cubic = {
     .ssthresh_bytes = ssthresh_bytes,
     .is_in_slow_start = is_in_slow_start,
     .uses_prr = true,
+    .state_bytes = sizeof(struct cubic),
 };

@@ -12,6 +12,7 @@
 #include <tern/cc_kit.h>
 
 #include "base/random.h"
+#include "recovery/cc_common.h"
 
 #define DATAGRAM 1200
 #define WINDOW_MIN (UINT64_C(2) * DATAGRAM)
@@ -456,8 +457,10 @@ static void check_extremes(struct path *path, struct path *twin, uint64_t seed)
 
 static void check_guard(struct path *path)
 {
-  for (size_t i = 0; i < GUARD_BYTES; i++)
-    if (path->state.guard[i] != GUARD)
+  const uint8_t *end = path->state.bytes + tern_cc_get_state_bytes(path->ops);
+
+  for (size_t i = 0; end + i < path->state.guard + GUARD_BYTES; i++)
+    if (end[i] != GUARD)
       note(path, "bounds: written beyond the state, by bytes", i + 1);
 }
 

@@ -138,4 +138,5 @@ const tern_cc_ops tern_cc_newreno = {
     .ssthresh_bytes = ssthresh_bytes,
     .is_in_slow_start = is_in_slow_start,
     .uses_prr = true,
+    .state_bytes = sizeof(struct newreno),
 };

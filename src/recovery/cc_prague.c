@@ -251,4 +251,5 @@ const tern_cc_ops tern_cc_prague = {
     .ssthresh_bytes = ssthresh_bytes,
     .is_in_slow_start = is_in_slow_start,
     .wants_ect1 = wants_ect1,
+    .state_bytes = sizeof(struct prague),
 };

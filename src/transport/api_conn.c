@@ -2,6 +2,7 @@
 /* The connection's public face: getters, datagrams, statistics. Closing is in close.c. */
 #include "base/conn_alloc.h"
 #include "base/random.h"
+#include "recovery/cc_common.h"
 #include "transport/conn.h"
 #include "wire/frame_write.h"
 #include "wire/header.h"
@@ -134,14 +135,37 @@ tern_status tern_conn_send_datagram(tern_conn *conn, tern_slice data)
 
 /* ---- congestion -------------------------------------------------------------------------------- */
 
+/* Room in each route for the state of another controller. */
+static tern_status make_cc_room(tern_conn *conn, const tern_cc_ops *cc)
+{
+  size_t room = tern_cc_get_state_bytes(cc);
+
+  for (uint8_t i = 0; i < conn->path.routes_count; i++) {
+    struct tern_route *route = conn->path.routes[i];
+    if (room <= route->cc_room_bytes)
+      continue;
+    size_t before = sizeof *route + route->cc_room_bytes;
+    route = tern_alloc_resize(&conn->alloc, route, before, sizeof *route + room);
+    if (route == NULL)
+      return TERN_NOMEM;
+    route->cc_room_bytes = room;
+    conn->path.routes[i] = route;
+  }
+  return TERN_OK;
+}
+
 tern_status tern_conn_set_cc(tern_conn *conn, const tern_cc_ops *cc)
 {
   tern_endpoint *endpoint = conn->endpoint;
 
   if (endpoint->is_in_hook)
     return TERN_REENTRY;
-  if (cc == NULL || cc->version != TERN_CC_VERSION)
+  if (cc == NULL || cc->version != TERN_CC_VERSION ||
+      tern_cc_get_state_bytes(cc) > TERN_CC_STATE_BYTES)
     return TERN_INVALID;
+  tern_status status = make_cc_room(conn, cc);
+  if (status != TERN_OK)
+    return status;
   conn->cc = cc;
   for (uint8_t i = 0; i < conn->path.routes_count; i++) {
     struct tern_route *route = conn->path.routes[i];
@@ -164,8 +188,22 @@ void tern_conn_get_stats(const tern_conn *conn, tern_conn_stats *stats)
 {
   const struct tern_route *route = tern_conn_route(conn);
   const tern_cc_ops *cc = route->cc;
+  const struct tern_conn_counts *counts = &conn->stats;
 
-  *stats = conn->stats;
+  *stats = (tern_conn_stats){.packets_sent = counts->packets_sent,
+                             .packets_received = counts->packets_received,
+                             .packets_acked = counts->packets_acked,
+                             .packets_lost = counts->packets_lost,
+                             .packets_dropped = counts->packets_dropped,
+                             .bytes_sent = counts->bytes_sent,
+                             .bytes_received = counts->bytes_received,
+                             .bytes_lost = counts->bytes_lost,
+                             .stream_bytes_sent = counts->stream_bytes_sent,
+                             .pacing_rate = counts->pacing_rate,
+                             .pto_count = counts->pto_count,
+                             .congestion_events = counts->congestion_events,
+                             .spurious_losses = counts->spurious_losses,
+                             .handshake_ns = counts->handshake_ns};
   stats->rtt_latest_ns = route->rtt.latest_ns;
   stats->rtt_smoothed_ns = route->rtt.smoothed_ns;
   stats->rtt_variation_ns = route->rtt.variation_ns;

@@ -90,10 +90,10 @@ struct tern_cid_remote_entry {
   uint64_t sequence;
   struct tern_cid cid;
   uint8_t reset_token[TERN_RESET_TOKEN_BYTES];
-  bool has_token;
-  bool is_valid; /* the slot holds an id */
-  bool was_used; /* in a packet we sent: its token counts [rfc9000-10.3.1] */
   uint8_t route; /* index of the 4-tuple that uses it, or TERN_CID_NO_ROUTE */
+  bool has_token : 1;
+  bool is_valid : 1; /* the slot holds an id */
+  bool was_used : 1; /* in a packet we sent: its token counts [rfc9000-10.3.1] */
 };
 
 struct tern_cid_retiring {

@@ -9,6 +9,7 @@
 #include <tern/cc.h>
 
 #include "base/alloc.h"
+#include "recovery/cc_common.h"
 #include "transport/steer.h"
 
 enum knob_type { KNOB_U64, KNOB_U32, KNOB_U16, KNOB_U8 };
@@ -158,8 +159,9 @@ tern_status tern_config_check(const tern_config *config, char *why, size_t why_s
     return refuse(why, why_size, "random.fill is NULL: the core draws no entropy by itself");
   if (config->alloc.take == NULL || config->alloc.give == NULL)
     return refuse(why, why_size, "alloc.take and alloc.give must both be set");
-  if (config->cc == NULL || config->cc->version != TERN_CC_VERSION)
-    return refuse(why, why_size, "cc is NULL or made for another TERN_CC_VERSION");
+  if (config->cc == NULL || config->cc->version != TERN_CC_VERSION ||
+      tern_cc_get_state_bytes(config->cc) > TERN_CC_STATE_BYTES)
+    return refuse(why, why_size, "cc is NULL, too large, or made for another TERN_CC_VERSION");
   if (config->subscribers_count > TERN_SUBSCRIBERS_MAX)
     return refuse(why, why_size, "subscribers_count is above 8");
   for (size_t i = 0; i < KNOBS_COUNT; i++) {

@@ -178,11 +178,10 @@ static tern_status add_route(tern_conn *conn, const struct tern_conn_args *args)
                                        .cc = conn->cc,
                                        .cc_seed = tern_random_u64(&config->random),
                                        .now = conn->endpoint->now};
-  struct tern_route *route = tern_alloc_take_zero(&conn->alloc, sizeof *route);
+  struct tern_route *route = tern_route_new(&conn->alloc, &route_args);
 
   if (route == NULL)
     return TERN_NOMEM;
-  tern_route_init(route, &route_args);
   conn->path.routes[conn->path.routes_count++] = route;
   return TERN_OK;
 }
@@ -429,7 +428,7 @@ void tern_conn_free(tern_conn *conn)
   tern_conn_drop_early_rx(conn);
   tern_tls_session_free(conn->tls);
   for (uint8_t i = 0; i < conn->path.routes_count; i++)
-    tern_alloc_give(&conn->alloc, conn->path.routes[i], sizeof(struct tern_route));
+    tern_route_free(conn->path.routes[i], &conn->alloc);
   tern_alloc_give(&conn->alloc, conn->server_name, conn->server_name_bytes);
   tern_alloc_give(&conn->alloc, conn->token, conn->token_bytes);
   tern_alloc_deinit(&conn->alloc);

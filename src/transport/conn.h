@@ -136,6 +136,17 @@ struct tern_conn_news {
   bool streams_uni;
 };
 
+/* What tern_conn_get_stats cannot tell from elsewhere. */
+struct tern_conn_counts {
+  uint64_t packets_sent, packets_received, packets_acked, packets_lost, packets_dropped;
+  uint64_t bytes_sent, bytes_received, bytes_lost;
+  uint64_t stream_bytes_sent;
+  uint64_t pacing_rate;
+  uint64_t handshake_ns;
+  uint32_t pto_count, congestion_events, spurious_losses;
+  uint16_t mtu_bytes;
+};
+
 struct tern_conn {
   tern_endpoint *endpoint;
   struct tern_alloc alloc;
@@ -213,7 +224,7 @@ struct tern_conn {
   struct tern_glitch glitches;
   struct tern_conn_news news;
   struct tern_conn_layer layer;
-  tern_conn_stats stats;
+  struct tern_conn_counts stats;
 };
 
 /* ---- conn.c: life ---- */

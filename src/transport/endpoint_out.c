@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "recovery/cc_common.h"
 #include "transport/conn.h"
 #include "transport/endpoint.h"
 
@@ -77,7 +78,7 @@ static void fetch_second(const tern_conn *conn)
   if (conn->path.data == NULL || conn->body == NULL)
     return;
   fetch(conn->path.data, sizeof *conn->path.data);
-  fetch(tern_conn_route(conn), sizeof(struct tern_route));
+  fetch(tern_conn_route(conn), sizeof(struct tern_route) + tern_cc_get_state_bytes(conn->cc));
   fetch(conn->body, sizeof *conn->body);
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "recovery/cc_common.h"
 #include "transport/conn.h"
 
 static uint8_t find_slot(const tern_conn *conn)
@@ -41,7 +42,7 @@ static void inherit(struct tern_route *route, const struct tern_route *from)
     return;
   route->rtt = from->rtt;
   route->pmtud = from->pmtud;
-  memcpy(route->cc_state, from->cc_state, sizeof route->cc_state);
+  memcpy(route->cc_state, from->cc_state, tern_cc_get_state_bytes(route->cc));
 }
 
 uint8_t tern_conn_find_route(const tern_conn *conn, const tern_addr *remote)
@@ -71,14 +72,15 @@ uint8_t tern_conn_add_route(tern_conn *conn, const tern_datagram *meta)
 
   if (slot == TERN_ROUTE_NONE)
     return slot;
-  if (slot == path->routes_count) {
-    path->routes[slot] = tern_alloc_take_zero(&conn->alloc, sizeof(struct tern_route));
-    if (path->routes[slot] == NULL)
-      return TERN_ROUTE_NONE;
+  struct tern_route *route = tern_route_new(&conn->alloc, &args);
+  if (route == NULL)
+    return TERN_ROUTE_NONE;
+  if (slot == path->routes_count)
     path->routes_count++;
-  }
-  tern_route_init(path->routes[slot], &args);
-  inherit(path->routes[slot], path->routes[path->active]);
+  else
+    tern_route_free(path->routes[slot], &conn->alloc);
+  path->routes[slot] = route;
+  inherit(route, path->routes[path->active]);
   TERN_EVENT(&conn->endpoint->events, conn->id, route_state, .state = "new", .local = meta->local,
              .remote = meta->remote);
   return slot;

@@ -4,15 +4,21 @@
 
 #include <string.h>
 
+#include "recovery/cc_common.h"
 #include "wire/frame_write.h"
 #include "wire/quic.h"
 
 /* [rfc9000-8.2.4] three PTOs are RECOMMENDED. */
 #define VALIDATION_PTOS 3
 
-void tern_route_init(struct tern_route *route, const struct tern_route_args *args)
+struct tern_route *tern_route_new(struct tern_alloc *alloc, const struct tern_route_args *args)
 {
-  memset(route, 0, sizeof(*route));
+  size_t room = tern_cc_get_state_bytes(args->cc);
+  struct tern_route *route = tern_alloc_take_zero(alloc, sizeof *route + room);
+
+  if (route == NULL)
+    return NULL;
+  route->cc_room_bytes = room;
   route->local = args->local;
   route->remote = args->remote;
   route->is_address_validated = args->is_address_validated;
@@ -27,10 +33,18 @@ void tern_route_init(struct tern_route *route, const struct tern_route_args *arg
   tern_cc_start start = {
       .now = args->now, .datagram_bytes = args->mtu_initial_bytes, .seed = args->cc_seed};
   tern_route_set_cc(route, args->cc, &start);
+  return route;
+}
+
+void tern_route_free(struct tern_route *route, struct tern_alloc *alloc)
+{
+  if (route != NULL)
+    tern_alloc_give(alloc, route, sizeof *route + route->cc_room_bytes);
 }
 
 void tern_route_set_cc(struct tern_route *route, const tern_cc_ops *cc, const tern_cc_start *start)
 {
+  TERN_ASSERT(tern_cc_get_state_bytes(cc) <= route->cc_room_bytes);
   route->cc = cc;
   tern_prr_end(&route->prr);
   cc->init(route->cc_state, start);

@@ -18,6 +18,7 @@
 #include <tern/cc.h>
 #include <tern/config.h>
 
+#include "base/alloc.h"
 #include "base/cursor.h"
 #include "recovery/ecn.h"
 #include "recovery/pacer.h"
@@ -76,7 +77,8 @@ struct tern_route {
   struct tern_prr prr;
   tern_time congestion_time; /* of the last congestion event; 0 = none yet */
   const tern_cc_ops *cc;
-  alignas(16) uint8_t cc_state[TERN_CC_STATE_BYTES];
+  size_t cc_room_bytes; /* for the controller's state */
+  alignas(16) uint8_t cc_state[];
 };
 
 struct tern_route_args {
@@ -92,8 +94,12 @@ struct tern_route_args {
   tern_time now;
 };
 
-void tern_route_init(struct tern_route *route, const struct tern_route_args *args);
-/* Another controller takes over; it starts anew. */
+/* NULL: no memory. */
+TERN_MUST_CHECK struct tern_route *tern_route_new(struct tern_alloc *alloc,
+                                                  const struct tern_route_args *args);
+/* NULL is fine. */
+void tern_route_free(struct tern_route *route, struct tern_alloc *alloc);
+/* Another controller takes over; its state fits cc_room_bytes, and it starts anew. */
 void tern_route_set_cc(struct tern_route *route, const tern_cc_ops *cc, const tern_cc_start *start);
 bool tern_route_is(const struct tern_route *route, const tern_addr *local, const tern_addr *remote);
 

@@ -3,6 +3,8 @@
  * and wanted again may still arrive. */
 #include "transport/sync.h"
 
+#define VALUE_MAX ((UINT64_C(1) << 62) - 1) /* values are varints */
+
 void tern_sync_once_want(struct tern_sync_once *once)
 {
   if (once->state == TERN_SYNC_IDLE)
@@ -40,7 +42,7 @@ void tern_sync_newest_want(struct tern_sync_newest *newest)
 
 void tern_sync_newest_on_sent(struct tern_sync_newest *newest, uint64_t value)
 {
-  newest->sent = value;
+  newest->sent = value & VALUE_MAX;
   newest->state = TERN_SYNC_SENT;
 }
 

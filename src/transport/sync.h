@@ -44,8 +44,8 @@ static inline bool tern_sync_once_is_acked(const struct tern_sync_once *once)
 }
 
 struct tern_sync_newest {
-  uint64_t sent; /* value of the newest copy; valid from SENT on */
-  uint8_t state; /* enum tern_sync_state */
+  uint64_t sent : 62; /* value of the newest copy, a varint; valid from SENT on */
+  uint64_t state : 2; /* enum tern_sync_state */
 };
 
 /* The current value should reach the peer. */
