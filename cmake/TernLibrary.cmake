@@ -4,6 +4,7 @@
 set(src "${PROJECT_SOURCE_DIR}/src")
 file(GLOB tern_sources CONFIGURE_DEPENDS
      ${src}/base/*.c ${src}/event/*.c ${src}/wire/*.c ${src}/crypto/*.c ${src}/tls/*.c
+     ${src}/qlog/*.c
      ${src}/recovery/*.c ${src}/transport/*.c ${src}/h3/*.c ${src}/io/*.c)
 file(GLOB tern_sim_sources CONFIGURE_DEPENDS ${src}/sim/*.c ${src}/tls/tls_sim*.c)
 file(GLOB tern_public_headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/tern/*.h")

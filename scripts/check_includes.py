@@ -19,6 +19,7 @@ MAY = {
     "base": {"base"},
     "event": {"base", "event"},
     "wire": {"base", "event", "wire"},
+    "qlog": {"base", "event", "wire", "qlog"},
     "crypto": {"base", "event", "wire", "crypto"},
     "tls": {"base", "event", "wire", "crypto", "tls"},
     "recovery": {"base", "event", "wire", "crypto", "tls", "recovery"},
@@ -29,7 +30,7 @@ MAY = {
     "tools": {"base", "sim", "tools"},
     "examples": set(),
 }
-SANS_IO = {"base", "event", "wire", "crypto", "tls", "recovery", "transport", "h3", "sim"}
+SANS_IO = {"base", "event", "wire", "qlog", "crypto", "tls", "recovery", "transport", "h3", "sim"}
 SYSTEM = re.compile(
     r"(sys/(?!types\.h)|netinet/|arpa/|net/|netdb\.h|unistd\.h|time\.h|fcntl\.h|poll\.h|pthread\.h"
     r"|signal\.h|linux/)")

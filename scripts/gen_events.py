@@ -37,6 +37,8 @@ TYPES = {
     "cid": ("tern_slice ", "CID"),
     "addr": ("tern_addr ", "ADDR"),
     "drop": ("enum tern_drop_reason ", "DROP"),
+    "wire": ("tern_slice ", "WIRE"),
+    "shift": ("uint8_t ", "SHIFT"),
 }
 
 BANNER = "/* SPDX-License-Identifier: MIT */\n"

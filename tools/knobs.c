@@ -36,6 +36,8 @@ static int take_text(struct tern_knobs *knobs, const char *who, int code, const 
     return tern_cli_refuse(who, "--log %s: choose error, warn, info, debug or trace", value);
   if (code == TERN_KNOB_KEYLOG)
     knobs->keylog = value;
+  if (code == TERN_KNOB_QLOG)
+    knobs->qlog = value;
   if (code == TERN_KNOB_CIPHERS)
     knobs->ciphers = value;
   if (code == TERN_KNOB_GROUPS)
@@ -95,10 +97,15 @@ int tern_knobs_take(struct tern_knobs *knobs, const char *who, int code, const c
 
 int tern_knobs_open(struct tern_knobs *knobs, const char *who)
 {
-  if (tern_observe_open_keylog(&knobs->observe, knobs->keylog))
+  if (!tern_observe_open_keylog(&knobs->observe, knobs->keylog)) {
+    tern_cli_say(who, "cannot write the key log %s: %s",
+                 knobs->keylog != NULL ? knobs->keylog : getenv("SSLKEYLOGFILE"), strerror(errno));
+    return TERN_EXIT_LOCAL;
+  }
+  if (tern_observe_open_qlog(&knobs->observe, knobs->qlog))
     return TERN_EXIT_OK;
-  tern_cli_say(who, "cannot write the key log %s: %s",
-               knobs->keylog != NULL ? knobs->keylog : getenv("SSLKEYLOGFILE"), strerror(errno));
+  tern_cli_say(who, "cannot write qlog into %s: %s",
+               knobs->qlog != NULL ? knobs->qlog : getenv("QLOGDIR"), strerror(errno));
   return TERN_EXIT_LOCAL;
 }
 

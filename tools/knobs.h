@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Options that all subcommands with a connection share: --log, --keylog, --cc and the knobs of the
+/* Options that all subcommands with a connection share: --log, --keylog, --qlog, --cc and the knobs of the
  * transport and of the socket. Their codes begin above those of any short option. */
 #ifndef TERN_TOOLS_KNOBS_H
 #define TERN_TOOLS_KNOBS_H
@@ -19,6 +19,7 @@ enum tern_knob {
   TERN_KNOB_FIRST = 1000,
   TERN_KNOB_LOG = TERN_KNOB_FIRST,
   TERN_KNOB_KEYLOG,
+  TERN_KNOB_QLOG,
   TERN_KNOB_CC,
   TERN_KNOB_IDLE_TIMEOUT,
   TERN_KNOB_MTU_MAX,
@@ -38,6 +39,7 @@ enum tern_knob {
 #define TERN_KNOB_OPTIONS                                                                          \
   {"log", required_argument, NULL, TERN_KNOB_LOG},                                                 \
   {"keylog", required_argument, NULL, TERN_KNOB_KEYLOG},                                           \
+  {"qlog", required_argument, NULL, TERN_KNOB_QLOG},                                               \
   {"cc", required_argument, NULL, TERN_KNOB_CC},                                                   \
   {"idle-timeout", required_argument, NULL, TERN_KNOB_IDLE_TIMEOUT},                               \
   {"mtu-max", required_argument, NULL, TERN_KNOB_MTU_MAX},                                         \
@@ -55,6 +57,7 @@ enum tern_knob {
 #define TERN_KNOB_HELP                                                                             \
   "      --log LEVEL          events on stderr: error, warn, info, debug or trace\n"               \
   "      --keylog FILE        append TLS secrets, for Wireshark (also $SSLKEYLOGFILE)\n"           \
+  "      --qlog DIR           a qlog trace per connection, for qvis (also $QLOGDIR)\n"             \
   "      --cc NAME            congestion controller: cubic, bbr, prague, adaptive or newreno\n"    \
   "      --idle-timeout MS    give up a silent connection after this; 0 = never\n"                 \
   "      --mtu-max BYTES      largest UDP payload to probe for\n"                                  \
@@ -68,6 +71,7 @@ enum tern_knob {
 struct tern_knobs {
   struct tern_observe observe; /* must stay in place while the endpoint lives */
   const char *keylog;
+  const char *qlog;
   const tern_cc_ops *cc;
   uint64_t idle_timeout_ms;
   bool has_idle_timeout;
@@ -84,7 +88,7 @@ void tern_knobs_deinit(struct tern_knobs *knobs);
 
 /* One option that getopt_long found. An exit code; says what is wrong. */
 int tern_knobs_take(struct tern_knobs *knobs, const char *who, int code, const char *value);
-/* After the last option: opens the key log. An exit code. */
+/* After the last option: opens the key log and the folder of qlog. An exit code. */
 int tern_knobs_open(struct tern_knobs *knobs, const char *who);
 
 /* Put the knobs into a configuration that was filled with defaults. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Event log and key log. Lines go out whole, by one write each, so that several programs can append to
+/* Event log, qlog and key log. Lines go out whole, by one write each, so that several programs can append to
  * one file. */
 #define _GNU_SOURCE /* O_CLOEXEC */
 #include "observe.h"
@@ -25,6 +25,7 @@ void tern_observe_deinit(struct tern_observe *observe)
   if (observe->keylog_fd >= 0)
     close(observe->keylog_fd);
   observe->keylog_fd = -1;
+  tern_observe_close_qlog(observe);
 }
 
 bool tern_observe_set_level(struct tern_observe *observe, const char *level)
@@ -41,6 +42,22 @@ bool tern_observe_open_keylog(struct tern_observe *observe, const char *path)
     return true;
   observe->keylog_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   return observe->keylog_fd >= 0;
+}
+
+bool tern_observe_open_qlog(struct tern_observe *observe, const char *folder)
+{
+  if (folder == NULL)
+    folder = getenv("QLOGDIR");
+  if (folder == NULL || folder[0] == '\0')
+    return true;
+  observe->qlog_folder = folder;
+  return tern_qlog_files_make_folder(folder);
+}
+
+void tern_observe_close_qlog(struct tern_observe *observe)
+{
+  tern_qlog_files_free(observe->qlog);
+  observe->qlog = NULL;
 }
 
 static void write_log(void *arg, const char *line, size_t len)
@@ -60,12 +77,17 @@ static void write_key(void *arg, const char *line)
 
 void tern_observe_apply(struct tern_observe *observe, tern_config *config)
 {
-  if (!observe->has_log)
-    return;
-  tern_log_init(&observe->log, write_log, NULL);
-  observe->subscriber = tern_log_subscriber(&observe->log, observe->level);
-  config->subscribers = &observe->subscriber;
-  config->subscribers_count = 1;
+  size_t count = 0;
+  if (observe->has_log) {
+    tern_log_init(&observe->log, write_log, NULL);
+    observe->subscribers[count++] = tern_log_subscriber(&observe->log, observe->level);
+  }
+  if (observe->qlog_folder != NULL)
+    observe->qlog = tern_qlog_files_new(observe->qlog_folder, true);
+  if (observe->qlog != NULL)
+    observe->subscribers[count++] = tern_qlog_subscriber(&observe->qlog->qlog);
+  config->subscribers = observe->subscribers;
+  config->subscribers_count = count;
 }
 
 void tern_observe_apply_tls(struct tern_observe *observe, tern_tls_config *config)

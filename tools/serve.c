@@ -396,8 +396,10 @@ static void free_conns(struct tern_serve *serve)
 static void deinit(struct tern_serve_group *group)
 {
   tern_workers_free(group->workers);
-  for (uint32_t i = 0; i < group->count; i++)
+  for (uint32_t i = 0; i < group->count; i++) {
     free_conns(&group->list[i]);
+    tern_observe_close_qlog(&group->list[i].options.knobs.observe);
+  }
   free(group->list);
   tern_access_log_free(group->access_log);
   const int fds[] = {group->root_fd, group->upload_fd, group->signal_fd};

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* `tern sim`: one run or many of a scenario. */
 #define _POSIX_C_SOURCE 200809L /* clock_gettime */
+#include <errno.h>
+#include <string.h>
 #include <time.h>
 
 #include "cli.h"
@@ -46,9 +48,13 @@ static int run_once(const struct tern_sim_options *options)
   struct tern_trial trial;
   int result = TERN_EXIT_OK;
   bool wants_series = options->csv != NULL || options->html != NULL;
+  if (options->qlog != NULL && !tern_qlog_files_make_folder(options->qlog)) {
+    tern_cli_say(TERN_SIM_WHO, "cannot write qlog into %s: %s", options->qlog, strerror(errno));
+    return TERN_EXIT_LOCAL;
+  }
   tern_scenario_draw(&options->scenario, options->scenario.seed, &drawn);
   uint64_t started = clock_ns();
-  if (!tern_trial_run(&trial, &drawn, wants_series)) {
+  if (!tern_trial_run(&trial, &drawn, wants_series, options->qlog)) {
     tern_cli_say(TERN_SIM_WHO, "%s", trial.fault);
     result = TERN_EXIT_LOCAL;
   } else if (!report(options, &trial, clock_ns() - started)) {

@@ -27,6 +27,7 @@ enum option_code {
   OPTION_CSV,
   OPTION_JSON,
   OPTION_HTML,
+  OPTION_QLOG,
   OPTION_REBIND,
   OPTION_OUTAGE,
   OPTION_LINK = 1000, /* + index in the table */
@@ -46,6 +47,7 @@ static const struct option plain_options[] = {
     {"csv", required_argument, NULL, OPTION_CSV},
     {"json", required_argument, NULL, OPTION_JSON},
     {"html", required_argument, NULL, OPTION_HTML},
+    {"qlog", required_argument, NULL, OPTION_QLOG},
     {"rebind", required_argument, NULL, OPTION_REBIND},
     {"outage", required_argument, NULL, OPTION_OUTAGE},
     {"quiet", no_argument, NULL, 'q'},
@@ -96,6 +98,7 @@ static void print_help(void)
        "      --tls sim|real       pretended TLS without encryption (default), or the real one\n"
        "\noutput:\n"
        "      --html FILE          a report with plots, complete in itself\n"
+       "      --qlog DIR           a qlog trace per connection and side, for qvis\n"
        "      --csv FILE           what was sampled over time; with --runs: one line per run\n"
        "      --json FILE          results\n"
        "  -q, --quiet              no summary\n"
@@ -225,6 +228,8 @@ static int take_word(struct tern_sim_options *options, struct draft *draft, int 
     options->json = value;
   if (code == OPTION_HTML)
     options->html = value;
+  if (code == OPTION_QLOG)
+    options->qlog = value;
   if (code == OPTION_WORKLOAD && !tern_workload_parse(&draft->workload, value))
     return tern_cli_refuse(TERN_SIM_WHO, "--workload %s: choose bulk, requests, page or media",
                            value);
@@ -331,7 +336,8 @@ static int put_together(struct tern_sim_options *options, struct draft *draft)
 
 static bool is_dropped(const char *arg)
 {
-  static const char *const dropped[] = {"--csv", "--json", "--html", "--runs", "--jobs", "--seed"};
+  static const char *const dropped[] = {"--csv",  "--json", "--html", "--qlog",
+                                        "--runs", "--jobs", "--seed"};
   for (size_t i = 0; i < sizeof dropped / sizeof dropped[0]; i++)
     if (strncmp(arg, dropped[i], strlen(dropped[i])) == 0)
       return true;

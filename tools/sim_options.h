@@ -11,7 +11,7 @@
 struct tern_sim_options {
   struct tern_scenario scenario;
   const char *file; /* NULL = all from flags */
-  const char *csv, *json, *html;
+  const char *csv, *json, *html, *qlog;
   uint64_t runs, jobs;
   bool is_quiet;
   bool is_help;             /* --help was asked for and given */

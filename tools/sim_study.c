@@ -114,7 +114,7 @@ static void do_run(const struct tern_study *study, uint64_t seed, struct tern_st
   tern_scenario_draw(&study->options->scenario, seed, &drawn);
   for (size_t i = 0; i < study->inputs_count; i++)
     run->inputs[i] = read_input(&study->inputs[i], &drawn);
-  if (tern_trial_run(&trial, &drawn, false)) {
+  if (tern_trial_run(&trial, &drawn, false, NULL)) {
     read_flows(run, &trial);
     read_links(run, &trial);
   } else {

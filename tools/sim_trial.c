@@ -91,11 +91,18 @@ static struct tern_sim_node *add_node(struct tern_flow *flow, bool is_server)
                                         is_server ? flow->server_addr : flow->client_addr, NULL,
                                         &tern_flow_endpoint_ops, flow};
   struct tern_sim_node *node;
+  tern_event_subscriber *subscriber = &flow->subscribers[is_server];
   tern_config config;
   tern_config_init(&config, sizeof config);
   config.server_tls = is_server ? trial->server_tls[is_media] : NULL;
   config.client_tls = is_server ? NULL : trial->client_tls[is_media];
   config.cc = flow->spec->cc;
+  if (trial->qlog != NULL) {
+    flow->qlogs[is_server] = tern_qlog_files_new(trial->qlog, false);
+    *subscriber = tern_qlog_subscriber(&flow->qlogs[is_server]->qlog);
+    config.subscribers = subscriber;
+    config.subscribers_count = 1;
+  }
   args.config = &config;
   if (tern_sim_add_endpoint(trial->sim, &args, &node, trial->fault, sizeof trial->fault) != TERN_OK)
     return NULL;
@@ -344,9 +351,10 @@ static void settle_flow(struct tern_flow *flow, tern_time now)
 }
 
 bool tern_trial_run(struct tern_trial *trial, const struct tern_scenario *scenario,
-                    bool wants_series)
+                    bool wants_series, const char *qlog)
 {
   memset(trial, 0, sizeof *trial);
+  trial->qlog = qlog;
   trial->scenario = scenario;
   trial->wants_series = wants_series;
   trial->sample_ns = SAMPLE_NS;
@@ -371,6 +379,8 @@ void tern_trial_deinit(struct tern_trial *trial)
   }
   for (size_t i = 0; i < trial->flows_count; i++) {
     tern_flow_forget(&trial->flows[i]);
+    tern_qlog_files_free(trial->flows[i].qlogs[0]);
+    tern_qlog_files_free(trial->flows[i].qlogs[1]);
     tern_sim_samples_deinit(&trial->flows[i].times);
     tern_series_deinit(&trial->flows[i].series);
   }

@@ -8,6 +8,7 @@
 
 #include <tern/h3.h>
 
+#include "qlog_files.h"
 #include "sim_scenario.h"
 #include "sim_series.h"
 #include "sim_stats.h"
@@ -48,7 +49,9 @@ struct tern_flow {
   struct tern_sim_samples times; /* ms per request, or delay of each datagram */
   tern_conn_stats sender;        /* of the server's side, the latest */
   uint64_t handshake_ns;
-  bool is_open_ended; /* runs until the time is over */
+  struct tern_qlog_files *qlogs[2];     /* of client, of server; NULL = none */
+  tern_event_subscriber subscribers[2]; /* of these */
+  bool is_open_ended;                   /* runs until the time is over */
   bool is_done;
   char why[160]; /* empty, or how it failed */
   struct tern_series series;
@@ -72,13 +75,14 @@ struct tern_trial {
   struct tern_trial_due *dues; /* one per change */
   uint64_t sample_ns;
   bool wants_series;
+  const char *qlog; /* folder; NULL = none */
   tern_time ended_at;
   char fault[160]; /* empty, or why the world stopped or could not be made */
 };
 
 /* False: `trial->fault` says why. tern_trial_deinit in any case. `scenario` must outlive the trial. */
 bool tern_trial_run(struct tern_trial *trial, const struct tern_scenario *scenario,
-                    bool wants_series);
+                    bool wants_series, const char *qlog);
 void tern_trial_deinit(struct tern_trial *trial);
 
 static inline double tern_trial_seconds(const struct tern_trial *trial)

@@ -253,6 +253,7 @@ typedef struct tern_event_packet_sent {
   bool ack_eliciting; /* the peer must acknowledge it */
   bool in_flight;     /* it counts against the window */
   bool is_probe;      /* sent for a PTO or an MTU probe */
+  bool is_mtu_probe;  /* sent for an MTU probe */
 } tern_event_packet_sent;
 
 /* A packet was declared lost. */
@@ -274,12 +275,14 @@ typedef struct tern_event_packets_acked {
 
 /* A frame was read. */
 typedef struct tern_event_frame_received {
-  uint8_t space;    /* packet number space */
-  const char *name; /* name of the frame type */
-  uint64_t type;    /* frame type */
-  uint64_t bytes;   /* the frame with its type */
-  uint64_t stream;  /* stream id if it has one, else 0 */
-  uint64_t offset;  /* offset if it has one, else 0 */
+  uint8_t space;       /* packet number space */
+  const char *name;    /* name of the frame type */
+  uint64_t type;       /* frame type */
+  uint64_t bytes;      /* the frame with its type */
+  uint64_t stream;     /* stream id if it has one, else 0 */
+  uint64_t offset;     /* offset if it has one, else 0 */
+  tern_slice wire;     /* the frame */
+  uint8_t delay_shift; /* ack_delay_exponent, of an ACK frame */
 } tern_event_frame_received;
 
 /* A frame was written. */
@@ -290,6 +293,7 @@ typedef struct tern_event_frame_sent {
   uint64_t bytes;   /* the frame with its type */
   uint64_t stream;  /* stream id if it has one, else 0 */
   uint64_t offset;  /* offset if it has one, else 0 */
+  tern_slice wire;  /* the frame; what a source fills may be missing */
 } tern_event_frame_sent;
 
 /* A connection began. */
@@ -304,7 +308,7 @@ typedef struct tern_event_conn_started {
 
 /* A connection entered a state. */
 typedef struct tern_event_conn_state {
-  const char *state; /* handshake, validated, connected, confirmed, closing, draining, closed */
+  const char *state; /* validated (the peer's address), confirmed, closing, draining, closed */
 } tern_event_conn_state;
 
 /* The peer's transport parameters are in force. */
@@ -338,8 +342,9 @@ typedef struct tern_event_tls_complete {
 
 /* Keys became usable. */
 typedef struct tern_event_keys_installed {
-  uint8_t level; /* encryption level */
-  bool is_tx;    /* for sending; else for receiving */
+  uint8_t level;  /* encryption level */
+  bool is_tx;     /* for sending; else for receiving */
+  bool is_server; /* our role */
 } tern_event_keys_installed;
 
 /* Keys are gone. */

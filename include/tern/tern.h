@@ -11,6 +11,7 @@
 #include <tern/event.h>
 #include <tern/h3.h>
 #include <tern/io.h>
+#include <tern/qlog.h>
 #include <tern/transport.h>
 
 #endif

@@ -156,6 +156,8 @@ static const struct tern_event_field packet_sent[] = {
      offsetof(tern_event, data.packet_sent.in_flight)},
     {"is_probe", TERN_EVENT_TYPE_BOOL,
      offsetof(tern_event, data.packet_sent.is_probe)},
+    {"is_mtu_probe", TERN_EVENT_TYPE_BOOL,
+     offsetof(tern_event, data.packet_sent.is_mtu_probe)},
 };
 
 static const struct tern_event_field packet_lost[] = {
@@ -195,6 +197,10 @@ static const struct tern_event_field frame_received[] = {
      offsetof(tern_event, data.frame_received.stream)},
     {"offset", TERN_EVENT_TYPE_U64,
      offsetof(tern_event, data.frame_received.offset)},
+    {"wire", TERN_EVENT_TYPE_WIRE,
+     offsetof(tern_event, data.frame_received.wire)},
+    {"delay_shift", TERN_EVENT_TYPE_SHIFT,
+     offsetof(tern_event, data.frame_received.delay_shift)},
 };
 
 static const struct tern_event_field frame_sent[] = {
@@ -210,6 +216,8 @@ static const struct tern_event_field frame_sent[] = {
      offsetof(tern_event, data.frame_sent.stream)},
     {"offset", TERN_EVENT_TYPE_U64,
      offsetof(tern_event, data.frame_sent.offset)},
+    {"wire", TERN_EVENT_TYPE_WIRE,
+     offsetof(tern_event, data.frame_sent.wire)},
 };
 
 static const struct tern_event_field conn_started[] = {
@@ -285,6 +293,8 @@ static const struct tern_event_field keys_installed[] = {
      offsetof(tern_event, data.keys_installed.level)},
     {"is_tx", TERN_EVENT_TYPE_BOOL,
      offsetof(tern_event, data.keys_installed.is_tx)},
+    {"is_server", TERN_EVENT_TYPE_BOOL,
+     offsetof(tern_event, data.keys_installed.is_server)},
 };
 
 static const struct tern_event_field keys_discarded[] = {
@@ -603,15 +613,15 @@ const struct tern_event_info tern_event_table[TERN_EVENT_COUNT] = {
     {"packet_buffered", "transport", TERN_EVENT_LEVEL_DEBUG,
      packet_buffered, 2},
     {"packet_sent", "transport", TERN_EVENT_LEVEL_DEBUG,
-     packet_sent, 6},
+     packet_sent, 7},
     {"packet_lost", "recovery", TERN_EVENT_LEVEL_DEBUG,
      packet_lost, 4},
     {"packets_acked", "recovery", TERN_EVENT_LEVEL_DEBUG,
      packets_acked, 5},
     {"frame_received", "transport", TERN_EVENT_LEVEL_TRACE,
-     frame_received, 6},
+     frame_received, 8},
     {"frame_sent", "transport", TERN_EVENT_LEVEL_TRACE,
-     frame_sent, 6},
+     frame_sent, 7},
     {"conn_started", "transport", TERN_EVENT_LEVEL_INFO,
      conn_started, 6},
     {"conn_state", "transport", TERN_EVENT_LEVEL_INFO,
@@ -621,7 +631,7 @@ const struct tern_event_info tern_event_table[TERN_EVENT_COUNT] = {
     {"tls_complete", "security", TERN_EVENT_LEVEL_INFO,
      tls_complete, 7},
     {"keys_installed", "security", TERN_EVENT_LEVEL_DEBUG,
-     keys_installed, 2},
+     keys_installed, 3},
     {"keys_discarded", "security", TERN_EVENT_LEVEL_DEBUG,
      keys_discarded, 1},
     {"key_updated", "security", TERN_EVENT_LEVEL_INFO,

@@ -27,6 +27,8 @@ enum tern_event_type {
   TERN_EVENT_TYPE_CID,
   TERN_EVENT_TYPE_ADDR,
   TERN_EVENT_TYPE_DROP,
+  TERN_EVENT_TYPE_WIRE,
+  TERN_EVENT_TYPE_SHIFT,
 };
 
 struct tern_event_field {

@@ -200,6 +200,9 @@ static void put_field(struct line *line, const struct tern_event_field *field, c
   case TERN_EVENT_TYPE_DROP:
     put(line, " %s", tern_drop_reason_name(*(const enum tern_drop_reason *)at));
     return;
+  case TERN_EVENT_TYPE_WIRE:
+  case TERN_EVENT_TYPE_SHIFT:
+    return;
   }
 }
 

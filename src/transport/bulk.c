@@ -181,6 +181,8 @@ static void show_packets(const struct tern_bulk *bulk, const struct plan *plan)
 {
   struct tern_event_bus *events = &bulk->conn->endpoint->events;
   uint64_t number = bulk->conn->path.data->sent.next - plan->packets;
+  size_t frame_at = (size_t)plan->pn_at + plan->pn_len;
+  size_t frame_bytes = plan->head_bytes - frame_at + plan->payload_bytes;
 
   if (!tern_event_is_wanted(events, TERN_EVENT_FRAME_SENT) &&
       !tern_event_is_wanted(events, TERN_EVENT_PACKET_SENT))
@@ -188,8 +190,8 @@ static void show_packets(const struct tern_bulk *bulk, const struct plan *plan)
   for (size_t i = 0; i < plan->packets; i++) {
     TERN_EVENT(events, bulk->conn->id, frame_sent, .space = TERN_SPACE_APP,
                .name = tern_frame_name(TERN_FRAME_STREAM), .type = STREAM_TO_END,
-               .bytes = plan->head_bytes - plan->pn_at - plan->pn_len + plan->payload_bytes,
-               .offset = plan->range.offset + i * plan->payload_bytes);
+               .bytes = frame_bytes, .offset = plan->range.offset + i * plan->payload_bytes,
+               .wire = tern_slice_of(bulk->data + i * bulk->segment_bytes + frame_at, frame_bytes));
     TERN_EVENT(events, bulk->conn->id, packet_sent, .space = TERN_SPACE_APP, .number = number + i,
                .bytes = bulk->segment_bytes, .ack_eliciting = true, .in_flight = true);
   }

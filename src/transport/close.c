@@ -35,6 +35,9 @@ static void enter(tern_conn *conn, enum tern_conn_state state, const tern_error 
   conn->close_answer_at = 1;
   tern_conn_touch(conn);
   tern_conn_make_due(conn);
+  if (state != TERN_CONN_DEAD)
+    TERN_EVENT(&conn->endpoint->events, conn->id, conn_state,
+               .state = state == TERN_CONN_CLOSING ? "closing" : "draining");
   TERN_EVENT(
       &conn->endpoint->events, conn->id, conn_closed, .kind = kind_names[error->kind],
       .by_peer = error->by_peer, .code = error->code,

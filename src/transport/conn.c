@@ -409,6 +409,7 @@ void tern_conn_free(tern_conn *conn)
   tern_endpoint *endpoint = conn->endpoint;
 
   clean_up_layer(conn);
+  TERN_EVENT(&endpoint->events, conn->id, conn_state, .state = "closed");
   conn->state = TERN_CONN_DEAD;
   tern_conn_update_live(conn);
   leave_half_open(conn);
@@ -463,6 +464,7 @@ void tern_conn_on_validated(tern_conn *conn)
   if (conn->is_validated && conn->body != NULL)
     return;
   conn->is_validated = true;
+  TERN_EVENT(&conn->endpoint->events, conn->id, conn_state, .state = "validated");
   leave_half_open(conn);
   tern_route_on_address_validated(tern_conn_route(conn));
   if (tern_conn_make_body(conn) != TERN_OK)

@@ -121,7 +121,7 @@ static void on_secret(tern_conn *conn, const struct tern_tls_fact *fact)
   if (is_early && fact->is_tx)
     tern_conn_start_early(conn);
   TERN_EVENT(&conn->endpoint->events, conn->id, keys_installed, .level = (uint8_t)fact->level,
-             .is_tx = fact->is_tx);
+             .is_tx = fact->is_tx, .is_server = conn->is_server);
 }
 
 /* [rfc9000-7.3] the ids that the peer saw must be the ones that were sent. */

@@ -325,9 +325,6 @@ static void receive_datagram(tern_endpoint *endpoint, const struct tern_in_datag
 
   endpoint->stats.datagrams_received++;
   endpoint->stats.bytes_received += datagram->len;
-  TERN_EVENT(&endpoint->events, 0, datagram_received, .bytes = datagram->len,
-             .ecn = datagram->meta->ecn, .local = datagram->meta->local,
-             .remote = datagram->meta->remote);
   if (datagram->len > UINT16_MAX ||
       !tern_header_read_invariant(&reader, endpoint->config.cid_bytes, &invariant)) {
     tern_event_drop_datagram(&endpoint->events, datagram->len,
@@ -336,6 +333,9 @@ static void receive_datagram(tern_endpoint *endpoint, const struct tern_in_datag
     return;
   }
   tern_conn *conn = find_conn(endpoint, &invariant);
+  TERN_EVENT(&endpoint->events, conn != NULL ? conn->id : 0, datagram_received,
+             .bytes = datagram->len, .ecn = datagram->meta->ecn, .local = datagram->meta->local,
+             .remote = datagram->meta->remote);
   if (conn != NULL && !invariant.is_long) {
     gather_short(endpoint, conn, datagram);
     return;

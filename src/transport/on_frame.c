@@ -14,7 +14,7 @@ struct on_frame {
   tern_conn *conn;
   const struct tern_on_frame_args *packet;
   const struct tern_frame *frame;
-  size_t frame_bytes; /* on the wire, type and length included */
+  tern_slice wire; /* the frame, type and length included */
 };
 
 static enum tern_packet_fate fail(const struct on_frame *on, uint64_t code, const char *reason)
@@ -354,7 +354,7 @@ static enum tern_packet_fate on_datagram(const struct on_frame *on)
   tern_slice data = on->frame->u.datagram.data;
 
   /* [rfc9221-3] what we did not offer, or more of it. */
-  if (on->frame_bytes > conn->endpoint->config.datagram_frame_max_bytes)
+  if (on->wire.len > conn->endpoint->config.datagram_frame_max_bytes)
     return fail(on, TERN_QUIC_PROTOCOL_VIOLATION, "DATAGRAM larger than we take");
   if (tern_dgram_on_received(&conn->body->dgram, data) != TERN_OK)
     return TERN_PACKET_IGNORE;
@@ -370,9 +370,10 @@ static void show(const struct on_frame *on)
 
   TERN_EVENT(&on->conn->endpoint->events, on->conn->id, frame_received,
              .space = (uint8_t)on->packet->space->id, .name = tern_frame_name(frame->kind),
-             .type = frame->type, .bytes = on->frame_bytes,
+             .type = frame->type, .bytes = on->wire.len,
              .stream = is_stream ? frame->u.stream.stream_id : 0,
-             .offset = is_stream ? frame->u.stream.offset : 0);
+             .offset = is_stream ? frame->u.stream.offset : 0, .wire = on->wire,
+             .delay_shift = (uint8_t)on->conn->peer_params.ack_delay_exponent);
 }
 
 static enum tern_packet_fate dispatch(const struct on_frame *on)
@@ -440,7 +441,7 @@ enum tern_packet_fate tern_conn_on_frames(tern_conn *conn, const struct tern_on_
 {
   struct tern_reader reader = tern_reader_of(payload.data, payload.len);
   struct tern_frame frame;
-  struct on_frame on = {conn, args, &frame, 0};
+  struct on_frame on = {.conn = conn, .packet = args, .frame = &frame};
   uint64_t acked_before = conn->stats.packets_acked;
   uint32_t pings = 0;
 
@@ -448,7 +449,7 @@ enum tern_packet_fate tern_conn_on_frames(tern_conn *conn, const struct tern_on_
   if (payload.len == 0) /* [rfc9000-12.4] */
     return fail(&on, TERN_QUIC_PROTOCOL_VIOLATION, "packet without frames");
   while (tern_reader_left(&reader) != 0 && tern_conn_is_open(conn)) {
-    size_t before = tern_reader_left(&reader);
+    const uint8_t *start = reader.at;
     uint64_t code = tern_frame_read(&reader, &frame);
     if (code != 0)
       return fail(&on, code, "malformed frame");
@@ -458,7 +459,7 @@ enum tern_packet_fate tern_conn_on_frames(tern_conn *conn, const struct tern_on_
     facts->is_probing &= tern_frame_is_probing(frame.kind);
     facts->has_crypto |= frame.kind == TERN_FRAME_CRYPTO;
     pings += frame.kind == TERN_FRAME_PING;
-    on.frame_bytes = before - tern_reader_left(&reader);
+    on.wire = tern_slice_of(start, (size_t)(reader.at - start));
     show(&on);
     enum tern_packet_fate fate = dispatch(&on);
     if (fate != TERN_PACKET_KEEP)

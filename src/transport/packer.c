@@ -92,11 +92,12 @@ static void show_frame(struct tern_packer *packer, enum tern_frame_kind kind,
                        const struct tern_frame_record *record)
 {
   size_t at = packer->frames_at;
+  size_t len = tern_writer_len(&packer->writer) - at;
 
   TERN_EVENT(&packer->conn->endpoint->events, packer->conn->id, frame_sent,
              .space = (uint8_t)packer->space->id, .name = tern_frame_name(kind),
-             .type = packer->writer.start[at], .bytes = tern_writer_len(&packer->writer) - at,
-             .offset = record->offset);
+             .type = packer->writer.start[at], .bytes = len, .offset = record->offset,
+             .wire = tern_slice_of(packer->writer.start + at, len));
 }
 
 void tern_packer_note(struct tern_packer *packer, enum tern_frame_kind kind,
@@ -166,7 +167,8 @@ static void count_sent(struct tern_packer *packer, uint64_t number)
              .number = number, .bytes = packet->bytes,
              .ack_eliciting = (packet->flags & TERN_SENT_ACK_ELICITING) != 0,
              .in_flight = (packet->flags & TERN_SENT_IN_FLIGHT) != 0,
-             .is_probe = (packet->flags & (TERN_SENT_PTO_PROBE | TERN_SENT_MTU_PROBE)) != 0);
+             .is_probe = (packet->flags & (TERN_SENT_PTO_PROBE | TERN_SENT_MTU_PROBE)) != 0,
+             .is_mtu_probe = (packet->flags & TERN_SENT_MTU_PROBE) != 0);
 }
 
 /* How the run being built is marked, as a packet remembers it. */

@@ -515,6 +515,19 @@ static size_t build_run(struct send_round *round, struct tern_out_run *run, uint
   return len != 0 ? len : build_datagrams(round, run, data, room);
 }
 
+static void show_datagrams(tern_conn *conn, const struct tern_out_run *run)
+{
+  struct tern_event_bus *events = &conn->endpoint->events;
+
+  if (!tern_event_is_wanted(events, TERN_EVENT_DATAGRAM_SENT) || run->run.segment_bytes == 0)
+    return;
+  for (size_t at = 0; at < run->run.len; at += run->run.segment_bytes) {
+    size_t left = run->run.len - at;
+    TERN_EVENT(events, conn->id, datagram_sent, .ecn = run->run.ecn, .remote = run->run.remote,
+               .bytes = left < run->run.segment_bytes ? left : run->run.segment_bytes);
+  }
+}
+
 bool tern_conn_send_run(tern_conn *conn, struct tern_out_run *run)
 {
   struct tern_out *out = &conn->endpoint->out;
@@ -543,5 +556,6 @@ bool tern_conn_send_run(tern_conn *conn, struct tern_out_run *run)
   run->run.local = round.route->local;
   run->run.remote = round.route->remote;
   run->route = round.route_index;
+  show_datagrams(conn, run);
   return len != 0;
 }

@@ -141,6 +141,7 @@ static void set_field(void *at, enum tern_event_type type, bool is_extreme)
   case TERN_EVENT_TYPE_SPACE:
   case TERN_EVENT_TYPE_LEVEL:
   case TERN_EVENT_TYPE_ECN:
+  case TERN_EVENT_TYPE_SHIFT:
     memcpy(at, &ones, 1);
     return;
   case TERN_EVENT_TYPE_U16:
@@ -167,6 +168,7 @@ static void set_field(void *at, enum tern_event_type type, bool is_extreme)
     return;
   case TERN_EVENT_TYPE_STRING:
   case TERN_EVENT_TYPE_CID:
+  case TERN_EVENT_TYPE_WIRE:
     memcpy(at, &slice, sizeof slice);
     return;
   case TERN_EVENT_TYPE_ADDR:
