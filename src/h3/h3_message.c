@@ -105,26 +105,37 @@ struct found {
   bool has_te;
 };
 
+static tern_slice *find_slot(struct found *found, tern_slice name)
+{
+  switch (name.len) {
+  case 5:
+    return is_text(name, ":path") ? &found->path : NULL;
+  case 7:
+    if (is_text(name, ":method"))
+      return &found->method;
+    if (is_text(name, ":scheme"))
+      return &found->scheme;
+    return is_text(name, ":status") ? &found->status : NULL;
+  case 9:
+    return is_text(name, ":protocol") ? &found->protocol : NULL;
+  case 10:
+    return is_text(name, ":authority") ? &found->authority : NULL;
+  default:
+    return NULL;
+  }
+}
+
 static const char *find_pseudo(struct found *found, const tern_field *field)
 {
   static const uint8_t empty[1];
-  const struct {
-    const char *name;
-    tern_slice *slot;
-  } slots[] = {
-      {":method", &found->method}, {":scheme", &found->scheme}, {":authority", &found->authority},
-      {":path", &found->path},     {":status", &found->status}, {":protocol", &found->protocol},
-  };
-  for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++) {
-    if (!is_text(field->name, slots[i].name))
-      continue;
-    if (slots[i].slot->data != NULL)
-      return "a pseudo-header field occurs twice";
-    *slots[i].slot =
-        tern_slice_of(field->value.len == 0 ? empty : field->value.data, field->value.len);
-    return NULL;
-  }
-  return "undefined pseudo-header field";
+  tern_slice *slot = find_slot(found, field->name);
+
+  if (slot == NULL)
+    return "undefined pseudo-header field";
+  if (slot->data != NULL)
+    return "a pseudo-header field occurs twice";
+  *slot = tern_slice_of(field->value.len == 0 ? empty : field->value.data, field->value.len);
+  return NULL;
 }
 
 /* [rfc9110-8.6] digits only, once; a list or a sign is how messages are smuggled */

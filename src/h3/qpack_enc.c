@@ -394,17 +394,18 @@ static tern_status encode_line(struct section *section, const tern_field *field)
   uint8_t *room = tern_buf_reserve(section->out, field->name.len + field->value.len + LINE_ROOM);
   if (room == NULL)
     return TERN_NOMEM;
-  uint64_t name_hash = hash_bytes(0, line.name);
+  bool is_static = line.fixed.full != TERN_QPACK_NONE;
+  uint64_t name_hash = is_static ? 0 : hash_bytes(0, line.name);
   line.name_hash = (uint32_t)name_hash;
   line.full_hash = 0;
   uint64_t index = TERN_QPACK_NONE;
-  if (line.fixed.full == TERN_QPACK_NONE && !line.is_never_indexed &&
-      section->enc->table.capacity != 0 && reserve_index(section->enc)) {
+  if (!is_static && !line.is_never_indexed && section->enc->table.capacity != 0 &&
+      reserve_index(section->enc)) {
     line.full_hash = (uint32_t)hash_bytes(name_hash, line.value);
     index = choose_entry(section, &line);
   }
   uint8_t *end;
-  if (line.fixed.full != TERN_QPACK_NONE)
+  if (is_static)
     end = tern_qpack_int_write(room, 0xc0, 6, line.fixed.full);
   else if (index != TERN_QPACK_NONE)
     end = write_indexed(section, room, index);
