@@ -37,6 +37,7 @@ GUARDS = {
     "CRYPTO_BUFFER": ("hostile/handshake", "test_P5_crypto_late_bound", 200000),
     "CRYPTO_TOTAL_EARLY": ("hostile/handshake", "test_P6_long_client_hello", 60000),
     "CRYPTO_TOTAL": ("hostile/handshake", "test_P6_endless_crypto", 1 << 30),
+    "CLIENT_HELLO": ("hostile/handshake", "test_P2_unwanted_hello", 60000),
     "SENT_SPAN": ("hostile/acks", "test_T6_ack_only_packets", 1 << 30),
     "PACKETS_BEFORE_KEYS": ("hostile/strangers", "test_P13_packets_before_keys", 200),
     "PACKETS_BEFORE_KEYS_EARLY": ("transport/handshake", "test_data_before_finished", 8),

@@ -32,6 +32,10 @@ extern "C" {
   16384 /* highest CRYPTO offset per level before address validation: a ClientHello with ML-KEM has \
            2 KiB | CRYPTO_BUFFER_EXCEEDED | RFC 9000 7.5 */
 #endif
+#ifndef TERN_CAP_CLIENT_HELLO
+#define TERN_CAP_CLIENT_HELLO                                                                      \
+  4096 /* bytes of a ClientHello that is read before TLS is started | it goes to TLS unread | ours */
+#endif
 #ifndef TERN_CAP_SENT_SPAN
 #define TERN_CAP_SENT_SPAN                                                                         \
   2048 /* packet numbers remembered while less than 1 in 8 elicit ACKs | the oldest are given up | \
@@ -222,11 +226,19 @@ typedef struct tern_applicant {
   uint64_t conns;           /* all */
   tern_verdict builtin;     /* what the built-in policy says */
   uint64_t code;            /* for CLOSE; CONNECTION_REFUSED unless changed */
+  /* judge_hello only. Empty if the hello has no name, or more than TERN_CAP_CLIENT_HELLO bytes. */
+  tern_slice server_name; /* SNI as the client sent it: compare without regard to case */
+  tern_slice alpn;        /* the protocol that would be spoken */
 } tern_applicant;
 
-/* Decides for each first Initial that holds to the rules. A hook, called before there is any state. */
+/* Decides for each client, twice. Both are hooks.
+ *   judge        at each first Initial that holds to the rules, before there is any state
+ *   judge_hello  when the whole ClientHello is here, in one packet or several, and has a protocol of ours:
+ *                before there is any state of TLS. Others were refused with no_application_protocol by then.
+ *                RETRY counts as ADMIT; has_token tells only of tokens that were good. */
 typedef struct tern_admission_ops {
   tern_verdict (*judge)(void *arg, tern_applicant *applicant); /* NULL = the built-in policy */
+  tern_verdict (*judge_hello)(void *arg, tern_applicant *applicant); /* NULL = ADMIT */
   void *arg;
 } tern_admission_ops;
 

@@ -32,6 +32,14 @@ bool tern_tls_takes_early(const struct tern_tls *tls)
   return tls->early_data;
 }
 
+uint8_t tern_tls_read_hello(const struct tern_tls *tls, tern_slice message,
+                            struct tern_client_hello *hello)
+{
+  if (tls->ops->read_hello != NULL)
+    return tls->ops->read_hello(message, hello);
+  return tern_client_hello_read(message, hello);
+}
+
 /* ---- the session's life -------------------------------------------------------------------- */
 
 tern_status tern_tls_session_new(struct tern_tls *tls, const struct tern_tls_session_args *args,

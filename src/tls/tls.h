@@ -18,6 +18,20 @@
 
 #include "base/alloc.h"
 #include "crypto/secrets.h"
+#include "tls/client_hello.h"
+
+/* [rfc8446-6] the alerts that we raise ourselves. */
+enum tern_tls_alert {
+  TERN_ALERT_UNEXPECTED_MESSAGE = 10,
+  TERN_ALERT_HANDSHAKE_FAILURE = 40,
+  TERN_ALERT_BAD_CERTIFICATE = 42,
+  TERN_ALERT_ILLEGAL_PARAMETER = 47,
+  TERN_ALERT_DECODE_ERROR = 50,
+  TERN_ALERT_DECRYPT_ERROR = 51,
+  TERN_ALERT_INTERNAL_ERROR = 80,
+  TERN_ALERT_MISSING_EXTENSION = 109,
+  TERN_ALERT_NO_APPLICATION_PROTOCOL = 120,
+};
 
 struct tern_tls_session; /* made by a backend; see tls_backend.h */
 
@@ -107,5 +121,12 @@ struct tern_tls *tern_tls_ref(struct tern_tls *tls);
 bool tern_tls_is_server(const struct tern_tls *tls); /* tls_sim: both; false */
 /* Server: early data may be taken. */
 bool tern_tls_takes_early(const struct tern_tls *tls);
+/* Server: what a whole ClientHello asks for, without a session; slices point into it. Answers 0, or the TLS
+ * alert for what is wrong with it. */
+uint8_t tern_tls_read_hello(const struct tern_tls *tls, tern_slice message,
+                            struct tern_client_hello *hello);
+/* The first of our protocols that is in `offered` (wire form), or an empty slice: the server's order
+ * decides [rfc7301-3.2]. */
+tern_slice tern_tls_choose_alpn(const struct tern_tls *tls, tern_slice offered);
 
 #endif

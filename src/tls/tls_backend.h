@@ -13,19 +13,6 @@
 #include "tls/tickets.h"
 #include "tls/tls.h"
 
-/* [rfc8446-6] the alerts that we raise ourselves. */
-enum tern_tls_alert {
-  TERN_ALERT_UNEXPECTED_MESSAGE = 10,
-  TERN_ALERT_HANDSHAKE_FAILURE = 40,
-  TERN_ALERT_BAD_CERTIFICATE = 42,
-  TERN_ALERT_ILLEGAL_PARAMETER = 47,
-  TERN_ALERT_DECODE_ERROR = 50,
-  TERN_ALERT_DECRYPT_ERROR = 51,
-  TERN_ALERT_INTERNAL_ERROR = 80,
-  TERN_ALERT_MISSING_EXTENSION = 109,
-  TERN_ALERT_NO_APPLICATION_PROTOCOL = 120,
-};
-
 #define TERN_TLS_ALPN_MAX 255 /* bytes of our list in wire form */
 #define TERN_TLS_ALERT_TEXT_MAX 96
 
@@ -38,6 +25,8 @@ struct tern_tls_ops {
                                tern_slice crypto);
   /* Frees the library's object, keeps the session. Called at most once. */
   void (*release)(struct tern_tls_session *session);
+  /* NULL = tern_client_hello_read; tls_sim's messages look otherwise. */
+  uint8_t (*read_hello)(tern_slice message, struct tern_client_hello *hello);
 };
 
 /* First member of a backend's object. */
@@ -130,10 +119,6 @@ bool tern_tls_push_ticket(struct tern_tls_session *session, tern_slice ticket);
 void tern_tls_push_alert(struct tern_tls_session *session, uint8_t alert, const char *text);
 /* The same with a QUIC transport error instead of an alert. */
 void tern_tls_push_error(struct tern_tls_session *session, uint64_t code, const char *text);
-
-/* The first of our protocols that is in `offered` (wire form), or an empty slice: the server's order
- * decides [rfc7301-3.2]. */
-tern_slice tern_tls_choose_alpn(const struct tern_tls *tls, tern_slice offered);
 
 /* TLS 1.3 cipher suite number to AEAD. False: not one of ours. */
 bool tern_tls_find_aead(uint16_t suite, enum tern_aead_id *aead);

@@ -215,6 +215,16 @@ static void resume(struct sim_session *session, tern_slice ticket, bool wants_ea
                          tern_tickets_take_early(tickets, ticket, session->now);
 }
 
+/* Of which names it says what a real one would. */
+static uint8_t read_hello(tern_slice message, struct tern_client_hello *hello)
+{
+  struct tern_reader reader = tern_reader_of(message.data, message.len);
+  if (!tern_read_skip(&reader, TERN_TLS_MESSAGE_HEAD_BYTES + 32) ||
+      !read_blob(&reader, &hello->alpn) || !read_blob(&reader, &hello->server_name))
+    return TERN_ALERT_DECODE_ERROR;
+  return 0;
+}
+
 static void on_client_hello(struct sim_session *session, tern_slice body)
 {
   struct tern_reader reader = tern_reader_of(body.data, body.len);
@@ -606,6 +616,7 @@ static const struct tern_tls_ops sim_ops = {
     .session_free = free_session,
     .feed = feed,
     .release = release_session,
+    .read_hello = read_hello,
 };
 
 tern_tls *tern_tls_sim_new(const tern_alloc_ops *alloc, const struct tern_tls_sim_options *options)

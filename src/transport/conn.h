@@ -308,6 +308,8 @@ struct tern_conn_resume {
 };
 /* `resume` NULL: a server, or a client without a ticket. */
 void tern_conn_start_tls(tern_conn *conn, const struct tern_conn_resume *resume);
+/* Server: judges the ClientHello once it is whole. False: it is not yet, or the connection is over. */
+bool tern_conn_may_start_tls(tern_conn *conn, const struct tern_pn_space *space);
 /* Feeds the CRYPTO bytes that are in order and does what TLS says. */
 void tern_conn_drive_tls(tern_conn *conn, struct tern_pn_space *space);
 void tern_conn_on_confirmed(tern_conn *conn);

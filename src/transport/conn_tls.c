@@ -319,8 +319,11 @@ void tern_conn_drive_tls(tern_conn *conn, struct tern_pn_space *space)
   enum tern_level level = get_level(space->id);
   tern_slice slice;
 
-  if (conn->tls == NULL)
+  if (conn->tls == NULL) {
+    if (!tern_conn_may_start_tls(conn, space))
+      return;
     tern_conn_start_tls(conn, NULL);
+  }
   while (tern_conn_is_open(conn) && tern_stream_recv_peek(&space->crypto_recv, &slice, 1) != 0) {
     feed(conn, level, slice);
     tern_stream_recv_consume(&space->crypto_recv, slice.len);

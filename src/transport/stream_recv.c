@@ -139,6 +139,18 @@ size_t tern_stream_recv_peek(const struct tern_stream_recv *recv, tern_slice *sl
   return count;
 }
 
+size_t tern_stream_recv_copy(const struct tern_stream_recv *recv, uint8_t *out, size_t max)
+{
+  size_t done = 0;
+  const struct tern_recv_piece *piece = recv->readable.head;
+  for (; piece != NULL && done < max; piece = piece->next) {
+    size_t len = piece->len < max - done ? piece->len : max - done;
+    memcpy(out + done, piece->data, len);
+    done += len;
+  }
+  return done;
+}
+
 void tern_stream_recv_consume(struct tern_stream_recv *recv, size_t len)
 {
   TERN_ASSERT(len <= tern_stream_recv_readable(recv));

@@ -137,6 +137,9 @@ static inline uint64_t tern_stream_recv_readable(const struct tern_stream_recv *
 {
   return recv->in_order - recv->consumed;
 }
+/* The first `max` readable bytes, or as many as there are, for one who has to see them in one piece. They
+ * stay readable. Returns how many. */
+size_t tern_stream_recv_copy(const struct tern_stream_recv *recv, uint8_t *out, size_t max);
 /* `len` at most what is readable. */
 void tern_stream_recv_consume(struct tern_stream_recv *recv, size_t len);
 /* The batch ends: copies what is still borrowed. TERN_NOMEM: the data is lost and the half unusable;

@@ -207,6 +207,35 @@ static void test_P6_long_client_hello(void **state)
   end();
 }
 
+/* A hello for a protocol that nobody speaks costs no TLS object; one of more than 4,096 bytes does. */
+static void test_P2_unwanted_hello(void **state)
+{
+  (void)state;
+  for (size_t size = 4096; size <= 4097; size++) {
+    struct hostile_peer *peer = begin_silent();
+    uint8_t bytes[4097] = {1, 0, (uint8_t)((size - 4) >> 8), (uint8_t)(size - 4)};
+    uint64_t peak = 0;
+    size_t part;
+
+    memcpy(bytes + 36, "\0\2\1x\0\1a\0\1y", 11); /* protocol, name, parameters of tls_sim */
+    for (size_t at = 0; at < size; at += part) {
+      part = size - at < 1000 ? size - at : 1000;
+      hostile_write_crypto(hostile_frames(peer), at, tern_slice_of(bytes + at, part));
+      hostile_send(peer, TERN_PACKET_INITIAL);
+      tern_conn *conn = hostile_find_conn(&rig, peer);
+      assert_non_null(conn);
+      if (at + part == size) {
+        assert_int_equal(conn->alloc.peak_bytes, peak); /* nothing was made for it */
+        break; /* closed, and TLS is gone if there was any */
+      }
+      assert_int_equal(conn->tls != NULL, size > 4096);
+      peak = conn->alloc.peak_bytes;
+    }
+    assert_closed(peer, TERN_QUIC_CRYPTO_BASE + 120);
+    end();
+  }
+}
+
 /* ---- transport parameters ----------------------------------------------------------------------- */
 
 struct param_case {
@@ -508,6 +537,7 @@ int main(void)
       cmocka_unit_test(test_P6_sparse_crypto),
       cmocka_unit_test(test_P6_crypto_to_a_server_after_the_end),
       cmocka_unit_test(test_P6_long_client_hello),
+      cmocka_unit_test(test_P2_unwanted_hello),
       cmocka_unit_test(test_P14_transport_parameters),
       cmocka_unit_test(test_P14_repeated_parameters),
       cmocka_unit_test(test_P14_limits),
