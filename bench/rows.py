@@ -117,7 +117,7 @@ def rows(quick):
         Requests("requests-many", "1 KiB, 100 connections x 10 streams",
                  ("--connections", "100", "--streams", "10", "--requests", str(many)), "1024"),
         Latency("latency", "request latency on an idle server",
-                ("--requests", "20000"), "1024"),
+                ("--requests", "10000"), "1024"),
     ]
 
 

@@ -30,12 +30,12 @@ LIMIT_OF = {"download": "gso", "upload": "gso", "streams": "gso", "plain": "plai
 def measure_limit(row, quick):
     """What the row is compared with: goodput and CPU, or round trips."""
     if row.name in LIMIT_OF:
-        figures = rows.limit(LIMIT_OF[row.name], 1 if quick else 2)
+        figures = rows.limit(LIMIT_OF[row.name], 0.7 if quick else 2)
         if row.name == "upload":
             figures["server"], figures["client"] = figures["client"], figures["server"]
         return figures
     if row.name == "latency":
-        return rows.echo(2)
+        return rows.echo(0.5 if quick else 2)
     return None
 
 
