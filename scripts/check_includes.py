@@ -8,7 +8,7 @@ import tree
 # The only files of transport/ that know struct tern_conn. Everything else there is a part.
 SPINE = {
     "endpoint", "stranger", "conn", "recv", "on_frame", "on_ack", "send", "bulk", "packer", "close", "settle", "api",
-    "retry", "early", "migrate", "probe", "producers"
+    "retry", "version", "early", "migrate", "probe", "producers"
 }
 CONN_HEADER = "transport/conn.h"
 # `tern sim` pretends TLS and `tern link` has sockets of its own; nothing else of these is for the tools

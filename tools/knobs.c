@@ -30,6 +30,19 @@ static int take_engine(struct tern_knobs *knobs, const char *who, const char *va
   return tern_cli_refuse(who, "--io %s: choose epoll, uring or auto", value);
 }
 
+static int take_versions(struct tern_knobs *knobs, const char *who, const char *value)
+{
+  bool is_v2_first = strncmp(value, "v2", 2) == 0;
+  bool is_good = strcmp(value, "v1") == 0 || strcmp(value, "v2") == 0 ||
+                 strcmp(value, "v1,v2") == 0 || strcmp(value, "v2,v1") == 0;
+  if (!is_good)
+    return tern_cli_refuse(who, "--quic-version %s: choose v1, v2, v1,v2 or v2,v1", value);
+  knobs->versions[0] = is_v2_first ? TERN_VERSION_2 : TERN_VERSION_1;
+  knobs->versions[1] = is_v2_first ? TERN_VERSION_1 : TERN_VERSION_2;
+  knobs->versions_count = value[2] == ',' ? 2 : 1;
+  return TERN_EXIT_OK;
+}
+
 static int take_text(struct tern_knobs *knobs, const char *who, int code, const char *value)
 {
   if (code == TERN_KNOB_LOG && !tern_observe_set_level(&knobs->observe, value))
@@ -59,6 +72,8 @@ static int take_number(struct tern_knobs *knobs, const char *who, int code, cons
     knobs->idle_timeout_ms = number;
     knobs->has_idle_timeout = true;
   }
+  if (code == TERN_KNOB_KEY_UPDATE)
+    knobs->key_update_packets = number;
   if (code == TERN_KNOB_BUSY_POLL)
     knobs->busy_poll_ns = number * 1000;
   if (code == TERN_KNOB_MTU_MAX) {
@@ -86,6 +101,9 @@ int tern_knobs_take(struct tern_knobs *knobs, const char *who, int code, const c
     return TERN_EXIT_OK;
   case TERN_KNOB_IO:
     return take_engine(knobs, who, value);
+  case TERN_KNOB_QUIC_VERSION:
+    return take_versions(knobs, who, value);
+  case TERN_KNOB_KEY_UPDATE:
   case TERN_KNOB_IDLE_TIMEOUT:
   case TERN_KNOB_MTU_MAX:
   case TERN_KNOB_BUSY_POLL:
@@ -118,6 +136,11 @@ void tern_knobs_apply(struct tern_knobs *knobs, tern_config *config)
     config->idle_timeout_ms = knobs->idle_timeout_ms;
   if (knobs->mtu_max_bytes != 0)
     config->mtu_max_bytes = knobs->mtu_max_bytes;
+  if (knobs->versions_count != 0) {
+    memcpy(config->versions, knobs->versions, sizeof knobs->versions);
+    config->versions_count = knobs->versions_count;
+  }
+  config->key_update_packets = knobs->key_update_packets;
   config->ecn = !knobs->no_ecn;
   config->pacing = !knobs->no_pacing;
 }

@@ -31,6 +31,8 @@ enum tern_knob {
   TERN_KNOB_NO_GRO,
   TERN_KNOB_NO_ECN,
   TERN_KNOB_NO_PACING,
+  TERN_KNOB_QUIC_VERSION,
+  TERN_KNOB_KEY_UPDATE,
   TERN_KNOB_LAST,
 };
 
@@ -50,7 +52,9 @@ enum tern_knob {
   {"no-gso", no_argument, NULL, TERN_KNOB_NO_GSO},                                                 \
   {"no-gro", no_argument, NULL, TERN_KNOB_NO_GRO},                                                 \
   {"no-ecn", no_argument, NULL, TERN_KNOB_NO_ECN},                                                 \
-  {"no-pacing", no_argument, NULL, TERN_KNOB_NO_PACING}
+  {"no-pacing", no_argument, NULL, TERN_KNOB_NO_PACING},                                         \
+  {"quic-version", required_argument, NULL, TERN_KNOB_QUIC_VERSION},                               \
+  {"key-update", required_argument, NULL, TERN_KNOB_KEY_UPDATE}
 /* clang-format on */
 
 /* For --help. */
@@ -65,6 +69,8 @@ enum tern_knob {
   "      --groups LIST        key exchange groups, joined by ':'\n"                                \
   "      --busy-poll US       look for packets this long before sleeping\n"                        \
   "      --io ENGINE          epoll, uring (io_uring) or auto, the faster one; default auto\n"     \
+  "      --quic-version V     v1 or v2: this one only; v1,v2 or v2,v1: the preferred one first\n"  \
+  "      --key-update N       a new key after every N packets\n"                                   \
   "      --no-gso --no-gro    do not send, or receive, bursts in one system call\n"                \
   "      --no-ecn --no-pacing no congestion marks; no even spacing of packets\n"
 
@@ -80,6 +86,9 @@ struct tern_knobs {
   const char *groups;
   uint64_t busy_poll_ns;
   tern_engine engine;
+  uint32_t versions[2];
+  uint32_t versions_count; /* 0 = the default */
+  uint64_t key_update_packets;
   bool no_gso, no_gro, no_ecn, no_pacing;
 };
 

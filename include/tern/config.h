@@ -204,6 +204,12 @@ typedef struct tern_steer {
   void *arg;
 } tern_steer;
 
+/* ---- versions ----------------------------------------------------------------------------- */
+
+#define TERN_VERSION_1 0x00000001u /* RFC 9000 */
+#define TERN_VERSION_2 0x6b3343cfu /* RFC 9369 */
+#define TERN_VERSIONS_MAX 4        /* entries of tern_config.versions */
+
 /* ---- admission ---------------------------------------------------------------------------- */
 
 /* What becomes of a client that asks for a connection. */
@@ -321,6 +327,13 @@ typedef struct tern_config {
       half_open_timeout_ms; /* until the address is validated; default 10,000; 100 to 600,000 */
   bool
       new_tokens; /* default true: clients get a token for their next connection (RFC 9000 8.1.3) */
+
+  /* Versions of QUIC that are spoken, the preferred one first: a client begins with it (RFC 9368).
+   * Default: TERN_VERSION_1, TERN_VERSION_2. */
+  uint32_t versions[TERN_VERSIONS_MAX];
+  uint32_t versions_count;     /* 1 to TERN_VERSIONS_MAX; default 2 */
+  uint64_t key_update_packets; /* a new 1-RTT key after so many packets under one; default 0 = long
+                                  before the AEAD's limit only (RFC 9001 6.6) */
 } tern_config;
 
 /* Fills `config` with the defaults. `size` is sizeof(tern_config) of the caller. */

@@ -292,6 +292,12 @@ void tern_conn_close(tern_conn *conn, uint64_t code, const char *reason);
  * at `deadline` it closes anyway. */
 void tern_conn_shutdown(tern_conn *conn, uint64_t code, tern_time deadline);
 
+/* Seals under a new 1-RTT key from now on; the peer follows (RFC 9001 6). TERN_STATE before the handshake
+ * is confirmed, after the end, and while the last update is not acknowledged; TERN_NOMEM. */
+TERN_MUST_CHECK tern_status tern_conn_update_keys(tern_conn *conn);
+/* TERN_VERSION_1 or TERN_VERSION_2: final once connected. */
+uint32_t tern_conn_get_version(const tern_conn *conn);
+
 /* RFC 9221. Copied. TERN_UNSUPPORTED if the peer takes none, TERN_LIMIT if longer than
  * tern_conn_get_datagram_max; when the queue is full the oldest is dropped. */
 TERN_MUST_CHECK tern_status tern_conn_send_datagram(tern_conn *conn, tern_slice data);

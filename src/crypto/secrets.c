@@ -303,7 +303,8 @@ bool tern_keys_can_update_tx(const struct tern_keys *keys, uint64_t largest_acke
 
 bool tern_keys_wants_update(const struct tern_keys *keys)
 {
-  return keys->tx.sealed >= keys->sealed_max - keys->sealed_max / 8;
+  return keys->tx.sealed >= keys->sealed_max - keys->sealed_max / 8 ||
+         (keys->update_packets != 0 && keys->tx.sealed >= keys->update_packets);
 }
 
 tern_status tern_keys_update_tx(struct tern_keys *keys)

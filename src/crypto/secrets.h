@@ -81,6 +81,7 @@ struct tern_keys {
   enum tern_aead_id aead;
   uint64_t sealed_max; /* limits of this AEAD; tests make them small */
   uint64_t failed_max;
+  uint64_t update_packets; /* wants an update after so many; 0 = near sealed_max only */
   struct tern_keys_tx tx;
   struct tern_keys_rx rx;
 };

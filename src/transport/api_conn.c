@@ -182,6 +182,11 @@ void tern_conn_set_pacing_rate_max(tern_conn *conn, uint64_t rate)
   conn->pacing_rate_max = rate;
 }
 
+uint32_t tern_conn_get_version(const tern_conn *conn)
+{
+  return conn->version;
+}
+
 /* ---- statistics -------------------------------------------------------------------------------- */
 
 void tern_conn_get_stats(const tern_conn *conn, tern_conn_stats *stats)

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "recovery/cc_common.h"
 #include "transport/steer.h"
+#include "wire/quic.h"
 
 enum knob_type { KNOB_U64, KNOB_U32, KNOB_U16, KNOB_U8 };
 
@@ -55,6 +56,7 @@ static const struct knob knobs[] = {
     KNOB(source_rate, KNOB_U32, 1000, 0, 1 << 20, "connections per second"),
     KNOB(source_conns_max, KNOB_U32, 0, 0, UINT32_MAX, "connections"),
     KNOB(half_open_timeout_ms, KNOB_U64, 10000, 100, 600000, "ms"),
+    KNOB(key_update_packets, KNOB_U64, 0, 0, UINT64_MAX, "packets"),
     KNOB(cid_bytes, KNOB_U8, 8, 4, 20, "bytes"),
 };
 #define KNOBS_COUNT (sizeof(knobs) / sizeof(knobs[0]))
@@ -115,6 +117,9 @@ void tern_config_init(tern_config *config, size_t size)
   full.grease = true;
   full.steer.workers = 1;
   full.new_tokens = true;
+  full.versions[0] = TERN_VERSION_1;
+  full.versions[1] = TERN_VERSION_2;
+  full.versions_count = 2;
   if (size > sizeof full)
     size = sizeof full;
   full.size = size;
@@ -151,6 +156,16 @@ static tern_status check_steer(const tern_config *config, char *why, size_t why_
   return TERN_OK;
 }
 
+static tern_status check_versions(const tern_config *config, char *why, size_t why_size)
+{
+  if (config->versions_count < 1 || config->versions_count > TERN_VERSIONS_MAX)
+    return refuse(why, why_size, "versions_count must be 1 to 4");
+  for (uint32_t i = 0; i < config->versions_count; i++)
+    if (!tern_version_is_known(config->versions[i]))
+      return refuse(why, why_size, "versions must be TERN_VERSION_1 or TERN_VERSION_2");
+  return TERN_OK;
+}
+
 tern_status tern_config_check(const tern_config *config, char *why, size_t why_size)
 {
   if (config->size != sizeof(tern_config))
@@ -175,6 +190,8 @@ tern_status tern_config_check(const tern_config *config, char *why, size_t why_s
                (unsigned long long)knob->max, knob->unit);
     return TERN_INVALID;
   }
-  tern_status status = check_steer(config, why, why_size);
+  tern_status status = check_versions(config, why, why_size);
+  if (status == TERN_OK)
+    status = check_steer(config, why, why_size);
   return status != TERN_OK ? status : check_pairs(config, why, why_size);
 }

@@ -176,6 +176,9 @@ struct tern_conn {
   bool is_live;      /* counted in the endpoint's conns_live */
   bool is_half_open; /* server: counted as such in the endpoint */
 
+  bool has_fixed_version;      /* client: no other is offered; a ticket goes with one [rfc9369-5] */
+  bool has_followed_version;   /* client: the server answered in another one [rfc9368-2.3] */
+  bool has_negotiated_version; /* client: began anew after a Version Negotiation packet */
   uint32_t version;
   struct tern_cid original_dcid; /* the client's first choice */
   struct tern_cid first_scid;    /* ours, as sent in the first packets */
@@ -352,6 +355,25 @@ void tern_conn_use_fresh_id(tern_conn *conn, uint8_t route_index);
 TERN_MUST_CHECK tern_status tern_conn_set_token(tern_conn *conn, tern_slice token);
 /* The server wants its token back first. False: to be ignored. */
 bool tern_conn_on_retry(tern_conn *conn, const struct tern_long_header *header, tern_slice packet);
+
+/* ---- version.c: RFC 9368 ---- */
+void tern_conn_describe_versions(const tern_conn *conn, struct tern_params *params);
+/* False: VERSION_NEGOTIATION_ERROR, somebody has tampered. */
+bool tern_conn_are_versions_true(const tern_conn *conn, const struct tern_params *params);
+/* Client: begins anew in a version of a Version Negotiation packet's list. False: there is none. */
+bool tern_conn_restart_version(tern_conn *conn, tern_slice versions);
+/* Client: a packet in another version than ours may be the server's choice. */
+bool tern_conn_can_follow_version(const tern_conn *conn, const struct tern_long_header *header);
+struct tern_version_before {
+  uint32_t version;
+  struct tern_keys *keys;
+  uint64_t packets_received;
+};
+/* Takes the version on for one packet; end_follow keeps it if that packet was authentic. False: no
+ * memory. */
+TERN_MUST_CHECK bool tern_conn_follow_version(tern_conn *conn, uint32_t version,
+                                              struct tern_version_before *before);
+void tern_conn_end_follow(tern_conn *conn, const struct tern_version_before *before);
 
 /* ---- recv.c ---- */
 /* A datagram's long-header packets, in order; the last may be a short one. */

@@ -26,6 +26,7 @@ static void describe_us(const tern_conn *conn, struct tern_params *params)
   params->max_ack_delay_ms = config->ack_delay_max_ms;
   params->active_connection_id_limit = TERN_CAP_ACTIVE_CIDS;
   params->max_datagram_frame_bytes = config->datagram_frame_max_bytes;
+  tern_conn_describe_versions(conn, params);
   if (!conn->is_server)
     return;
   params->has_retry_scid = conn->has_retry;
@@ -118,6 +119,8 @@ static void on_secret(tern_conn *conn, const struct tern_tls_fact *fact)
     space->can_send = true;
   else if (!is_early)
     space->can_receive = true;
+  if (fact->level == TERN_LEVEL_APP)
+    space->keys->update_packets = conn->endpoint->config.key_update_packets;
   if (is_early && fact->is_tx)
     tern_conn_start_early(conn);
   TERN_EVENT(&conn->endpoint->events, conn->id, keys_installed, .level = (uint8_t)fact->level,
@@ -174,6 +177,11 @@ static void on_params(tern_conn *conn, tern_slice bytes)
   if (!are_ids_true(conn, params)) {
     tern_conn_fail(conn, TERN_QUIC_TRANSPORT_PARAMETER_ERROR, 0,
                    "connection ids in the transport parameters are not those of the handshake");
+    return;
+  }
+  if (!tern_conn_are_versions_true(conn, params)) {
+    tern_conn_fail(conn, TERN_QUIC_VERSION_NEGOTIATION_ERROR, 0,
+                   "the versions in the transport parameters are not those of the handshake");
     return;
   }
   conn->has_peer_params = true;
@@ -291,6 +299,8 @@ void tern_conn_start_tls(tern_conn *conn, const struct tern_conn_resume *resume)
 {
   tern_endpoint *endpoint = conn->endpoint;
   uint8_t params[TERN_PARAMS_SIZE_MAX], context[TERN_PARAMS_SIZE_MAX];
+
+  conn->has_fixed_version = resume != NULL && resume->ticket.len != 0;
   struct tern_tls_session_args args = {.alloc = &conn->alloc,
                                        .is_server = conn->is_server,
                                        .server_name = conn->server_name,

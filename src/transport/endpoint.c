@@ -450,7 +450,7 @@ tern_status tern_endpoint_connect(tern_endpoint *endpoint, const tern_connect_ar
   struct tern_conn_args conn_args = {.endpoint = endpoint,
                                      .local = args->local,
                                      .remote = args->remote,
-                                     .version = TERN_VERSION_1,
+                                     .version = endpoint->config.versions[0],
                                      .server_name = args->server_name,
                                      .token = args->token};
   const struct tern_conn_resume resume = {args->ticket, args->early_data};

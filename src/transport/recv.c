@@ -267,7 +267,7 @@ static enum tern_drop_reason find_fault(tern_conn *conn, const struct tern_long_
 {
   bool is_initial = header->type == TERN_PACKET_INITIAL;
 
-  if (header->version != conn->version)
+  if (header->version != conn->version && !tern_conn_can_follow_version(conn, header))
     return TERN_DROP_VERSION_MISMATCH;
   if (header->type != TERN_PACKET_RETRY && !check_scid(conn, header))
     return TERN_DROP_SCID_MISMATCH;
@@ -280,6 +280,31 @@ static enum tern_drop_reason find_fault(tern_conn *conn, const struct tern_long_
   return TERN_DROP_EMPTY;
 }
 
+static void receive_numbered(tern_conn *conn, struct in_packet *in,
+                             const struct tern_long_header *header)
+{
+  struct tern_open_item *item = in->item;
+  bool was_received = conn->has_received;
+
+  in->space = tern_conn_space(conn, tern_space_of(header->type));
+  if (header->type == TERN_PACKET_EARLY)
+    in->keys = conn->early_keys;
+  else if (in->space != NULL)
+    in->keys = in->space->keys;
+  if (!can_open(conn, in)) {
+    on_no_keys(conn, in);
+    return;
+  }
+  struct tern_cid before = conn->peer_scid;
+  learn_scid(conn, header); /* before TLS compares it with the parameters ... */
+  tern_protect_unmask_run(in->keys, item, 1);
+  process(conn, in);
+  if (!was_received && !conn->has_received && tern_conn_is_open(conn)) {
+    conn->peer_scid = before; /* ... and taken back if the packet was not authentic */
+    tern_cid_remote_set_first(&conn->path.remote_ids, &before);
+  }
+}
+
 static void receive_long(tern_conn *conn, const tern_datagram *meta,
                          const struct tern_long_header *header, uint8_t *packet,
                          size_t datagram_bytes)
@@ -287,7 +312,7 @@ static void receive_long(tern_conn *conn, const tern_datagram *meta,
   struct tern_open_item item = {
       .packet = packet, .pn_at = (uint16_t)header->pn_offset, .len = (uint16_t)header->packet_len};
   struct in_packet in = {&item, NULL, NULL, meta, header->type, conn->path.active};
-  bool was_received = conn->has_received;
+  struct tern_version_before before;
 
   enum tern_drop_reason fault = find_fault(conn, header, datagram_bytes);
   if (fault != TERN_DROP_EMPTY) {
@@ -299,23 +324,13 @@ static void receive_long(tern_conn *conn, const tern_datagram *meta,
       drop(conn, TERN_SPACE_INITIAL, header->packet_len, TERN_DROP_BAD_RETRY);
     return;
   }
-  in.space = tern_conn_space(conn, tern_space_of(header->type));
-  if (header->type == TERN_PACKET_EARLY)
-    in.keys = conn->early_keys;
-  else if (in.space != NULL)
-    in.keys = in.space->keys;
-  if (!can_open(conn, &in)) {
-    on_no_keys(conn, &in);
-    return;
-  }
-  struct tern_cid before = conn->peer_scid;
-  learn_scid(conn, header); /* before TLS compares it with the parameters ... */
-  tern_protect_unmask_run(in.keys, &item, 1);
-  process(conn, &in);
-  if (!was_received && !conn->has_received && tern_conn_is_open(conn)) {
-    conn->peer_scid = before; /* ... and taken back if the packet was not authentic */
-    tern_cid_remote_set_first(&conn->path.remote_ids, &before);
-  }
+  if (header->version == conn->version)
+    receive_numbered(conn, &in, header);
+  else if (tern_conn_follow_version(conn, header->version, &before)) {
+    receive_numbered(conn, &in, header);
+    tern_conn_end_follow(conn, &before);
+  } else
+    drop(conn, TERN_SPACE_INITIAL, item.len, TERN_DROP_NO_MEMORY);
 }
 
 /* [rfc9000-6.2] only as the very first answer, and only if it does not name our version. */
@@ -324,7 +339,7 @@ static void on_version_negotiation(tern_conn *conn, const struct tern_invariant 
 {
   tern_slice versions;
 
-  if (conn->is_server || conn->has_received || conn->has_retry ||
+  if (conn->is_server || conn->has_received || conn->has_retry || conn->has_negotiated_version ||
       !tern_cid_is_slice(&conn->peer_scid, invariant->scid) ||
       !tern_version_negotiation_read(reader, &versions) ||
       tern_version_negotiation_has(versions, conn->version)) {
@@ -333,7 +348,8 @@ static void on_version_negotiation(tern_conn *conn, const struct tern_invariant 
   }
   TERN_EVENT(&conn->endpoint->events, conn->id, version_negotiation_received,
              .versions = (uint32_t)(versions.len / 4));
-  tern_conn_on_timeout_end(conn, TERN_ERROR_VERSION);
+  if (!tern_conn_restart_version(conn, versions))
+    tern_conn_on_timeout_end(conn, TERN_ERROR_VERSION);
 }
 
 static enum tern_drop_reason get_reason(enum tern_header_fault fault)

@@ -473,16 +473,32 @@ static void note_numbers(tern_conn *conn, struct tern_out_run *run)
       run->has_numbers = false;
 }
 
-static void update_keys(tern_conn *conn)
+/* [rfc9001-6.1] only after confirmation, and only one at a time. */
+tern_status tern_conn_update_keys(tern_conn *conn)
 {
   struct tern_pn_space *space = conn->path.data;
 
+  if (conn->endpoint->is_in_hook)
+    return TERN_REENTRY;
+  if (!tern_conn_is_open(conn) || !conn->is_confirmed || space == NULL)
+    return TERN_STATE;
+  uint64_t largest = space->loss.has_acked ? space->loss.largest_acked : UINT64_MAX;
+  if (!tern_keys_can_update_tx(space->keys, largest))
+    return TERN_STATE;
+  tern_status status = tern_keys_update_tx(space->keys);
+  if (status == TERN_OK)
+    TERN_EVENT(&conn->endpoint->events, conn->id, key_updated, .phase = space->keys->tx.generation);
+  return status;
+}
+
+static void update_keys(tern_conn *conn)
+{
+  const struct tern_pn_space *space = conn->path.data;
+
   if (!conn->is_confirmed || space == NULL || !tern_keys_wants_update(space->keys))
     return;
-  uint64_t largest = space->loss.has_acked ? space->loss.largest_acked : UINT64_MAX;
-  if (!tern_keys_can_update_tx(space->keys, largest) || tern_keys_update_tx(space->keys) != TERN_OK)
-    return;
-  TERN_EVENT(&conn->endpoint->events, conn->id, key_updated, .phase = space->keys->tx.generation);
+  if (tern_conn_update_keys(conn) != TERN_OK)
+    return; /* the last one is not answered yet; the key's limit is far */
 }
 
 static size_t build_run(struct send_round *round, struct tern_out_run *run, uint8_t *data,

@@ -232,7 +232,7 @@ tern_conn *tern_endpoint_on_stranger(tern_endpoint *endpoint, const struct tern_
   if (!tern_admission_may_answer(&endpoint->admission, &stranger->meta->local,
                                  &stranger->meta->remote, endpoint->now))
     return tern_stranger_drop(endpoint, stranger, TERN_DROP_SOURCE_PORT);
-  if (invariant->version != TERN_VERSION_1)
+  if (!tern_config_has_version(&endpoint->config, invariant->version))
     return on_unknown_version(endpoint, stranger);
   return on_initial(endpoint, stranger);
 }

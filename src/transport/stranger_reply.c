@@ -58,13 +58,14 @@ static bool put(tern_endpoint *endpoint, const struct tern_stranger *stranger,
  * a connection of a version it does know [rfc9000-5.2.2]. */
 bool tern_stranger_negotiate_version(tern_endpoint *endpoint, const struct tern_stranger *stranger)
 {
-  static const uint32_t versions[] = {TERN_VERSION_1};
   const struct tern_invariant *invariant = stranger->invariant;
   const tern_random_ops *random = &endpoint->config.random;
   uint8_t bytes[TERN_REPLY_BYTES_MAX];
   struct tern_writer writer = tern_writer_of(bytes, sizeof bytes);
-  struct tern_version_negotiation_args args = {
-      .dcid = invariant->scid, .scid = invariant->dcid, .versions = versions, .versions_count = 1};
+  struct tern_version_negotiation_args args = {.dcid = invariant->scid,
+                                               .scid = invariant->dcid,
+                                               .versions = endpoint->config.versions,
+                                               .versions_count = endpoint->config.versions_count};
 
   if (stranger->len < TERN_INITIAL_DATAGRAM_MIN) {
     tern_stranger_drop(endpoint, stranger, TERN_DROP_INITIAL_TOO_SMALL);

@@ -7,12 +7,11 @@
 #include <string.h>
 
 #include <tern/base.h>
+#include <tern/config.h>
 
 #include "base/assert.h"
 
 #define TERN_VERSION_NEGOTIATION 0x00000000u
-#define TERN_VERSION_1 0x00000001u /* RFC 9000 */
-#define TERN_VERSION_2 0x6b3343cfu /* RFC 9369 */
 
 /* [rfc9000-15] Versions of the form 0x?a?a?a?a are reserved to exercise version negotiation. */
 static inline bool tern_version_is_reserved(uint32_t version)
@@ -24,6 +23,14 @@ static inline bool tern_version_is_reserved(uint32_t version)
 static inline bool tern_version_is_known(uint32_t version)
 {
   return version == TERN_VERSION_1 || version == TERN_VERSION_2;
+}
+
+static inline bool tern_config_has_version(const tern_config *config, uint32_t version)
+{
+  for (uint32_t i = 0; i < config->versions_count; i++)
+    if (config->versions[i] == version)
+      return true;
+  return false;
 }
 
 /* [rfc9000-14.1] The smallest UDP payload that an Initial may travel in. */
