@@ -264,6 +264,14 @@ typedef struct tern_close_ops {
   void *arg;
 } tern_close_ops;
 
+/* Wakes the thread of an endpoint: it is to call tern_endpoint_timeout soon. A hook that any thread calls,
+ * when work for a handshake is finished (<tern/certs.h>): it must not wait. None comes after
+ * tern_endpoint_free. */
+typedef struct tern_wake_ops {
+  void (*wake)(void *arg); /* NULL: tern_endpoint_deadline says so, to those who ask */
+  void *arg;
+} tern_wake_ops;
+
 /* How an endpoint behaves. Fill with tern_config_init, change what you want, hand it to
  * tern_endpoint_new, which checks it and copies it. Bounds are inclusive. */
 typedef struct tern_config {
@@ -334,6 +342,8 @@ typedef struct tern_config {
   uint32_t versions_count;     /* 1 to TERN_VERSIONS_MAX; default 2 */
   uint64_t key_update_packets; /* a new 1-RTT key after so many packets under one; default 0 = long
                                   before the AEAD's limit only (RFC 9001 6.6) */
+
+  tern_wake_ops wake; /* the ready loop sets it */
 } tern_config;
 
 /* Fills `config` with the defaults. `size` is sizeof(tern_config) of the caller. */

@@ -6,6 +6,7 @@
 
 #include <tern/base.h>
 #include <tern/cc.h>
+#include <tern/certs.h>
 #include <tern/config.h>
 #include <tern/easy.h>
 #include <tern/event.h>

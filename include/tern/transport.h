@@ -21,6 +21,7 @@
 #define TERN_TRANSPORT_H
 
 #include <tern/base.h>
+#include <tern/certs.h>
 #include <tern/config.h>
 
 #ifdef __cplusplus
@@ -117,6 +118,8 @@ typedef struct tern_tls_config {
   /* One line of RFC 9850 (SSLKEYLOGFILE) without the newline. A hook. NULL = off. */
   void (*keylog)(void *arg, const char *line);
   void *keylog_arg;
+  /* Server: who signs, if not key_file. Copied; `arg` must outlive the tern_tls. With OpenSSL: TERN_UNSUPPORTED. */
+  tern_certs_ops certs;
 } tern_tls_config;
 
 void tern_tls_config_init(tern_tls_config *config, size_t size);

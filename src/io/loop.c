@@ -141,6 +141,12 @@ static uint64_t get_unix_offset_ns(void)
   return (uint64_t)now.tv_sec * TERN_SECOND + (uint64_t)now.tv_nsec - tern_loop_read_clock();
 }
 
+/* From any thread. */
+static void wake(void *arg)
+{
+  tern_mailbox_wake(&((const tern_loop *)arg)->mailbox);
+}
+
 /* The socket comes first: that a port is taken is the likelier trouble. */
 static tern_status start(tern_loop *loop, const tern_loop_config *config, char *why,
                          size_t why_size)
@@ -167,6 +173,8 @@ static tern_status start(tern_loop *loop, const tern_loop_config *config, char *
   }
   if (endpoint_config.random.fill == NULL)
     endpoint_config.random = tern_entropy_ops(&loop->entropy);
+  if (endpoint_config.wake.wake == NULL)
+    endpoint_config.wake = (tern_wake_ops){wake, loop};
   if (endpoint_config.unix_offset_ns == 0)
     endpoint_config.unix_offset_ns = get_unix_offset_ns();
   return tern_endpoint_new(&loop->endpoint, &endpoint_config, config->ops, config->app, why,

@@ -42,7 +42,7 @@ static bool is_empty(const struct tern_mailbox_half *half)
   return half->calls_count == 0 && half->used == 0;
 }
 
-static void wake(const struct tern_mailbox *mailbox)
+void tern_mailbox_wake(const struct tern_mailbox *mailbox)
 {
   const uint64_t one = 1;
   int error = errno;
@@ -60,7 +60,7 @@ bool tern_mailbox_put_call(struct tern_mailbox *mailbox, tern_loop_on_post *on_p
     half->calls[half->calls_count++] = (struct tern_mailbox_call){on_post, arg};
   pthread_mutex_unlock(&mailbox->lock);
   if (was_empty && has_room)
-    wake(mailbox);
+    tern_mailbox_wake(mailbox);
   return has_room;
 }
 
@@ -80,7 +80,7 @@ bool tern_mailbox_put_datagram(struct tern_mailbox *mailbox, const tern_datagram
   mailbox->refused += !has_room;
   pthread_mutex_unlock(&mailbox->lock);
   if (was_empty && has_room)
-    wake(mailbox);
+    tern_mailbox_wake(mailbox);
   return has_room;
 }
 

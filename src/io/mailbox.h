@@ -44,6 +44,8 @@ void tern_mailbox_deinit(struct tern_mailbox *mailbox, struct tern_alloc *alloc)
 TERN_MUST_CHECK tern_status tern_mailbox_open(struct tern_mailbox *mailbox,
                                               struct tern_alloc *alloc);
 
+/* Has the loop take a turn. From any thread. */
+void tern_mailbox_wake(const struct tern_mailbox *mailbox);
 /* From any thread. False if there is no room. */
 bool tern_mailbox_put_call(struct tern_mailbox *mailbox, tern_loop_on_post *on_post, void *arg);
 bool tern_mailbox_put_datagram(struct tern_mailbox *mailbox, const tern_datagram *datagram);

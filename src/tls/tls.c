@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "tls/tls_backend.h"
+#include "tls/work.h"
 #include "wire/quic.h"
 
 /* ---- tern_tls ------------------------------------------------------------------------------ */
@@ -64,6 +65,8 @@ void tern_tls_session_init(struct tern_tls_session *session, struct tern_tls *tl
   session->tls = tern_tls_ref(tls);
   session->alloc = args->alloc;
   session->is_server = args->is_server;
+  session->inbox = args->inbox;
+  session->owner = args->inbox_owner;
 }
 
 static void free_node(struct tern_tls_session *session, struct tern_tls_fact_node *node)
@@ -82,6 +85,7 @@ static void drop_lent(struct tern_tls_session *session)
 
 void tern_tls_session_deinit(struct tern_tls_session *session)
 {
+  tern_tls_work_drop(session->work);
   drop_lent(session);
   while (session->head != NULL) {
     struct tern_tls_fact_node *node = session->head;

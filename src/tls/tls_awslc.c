@@ -14,6 +14,7 @@
 #include <openssl/x509.h>
 
 #include "crypto/provider.h"
+#include "tls/certs_awslc.h"
 #include "tls/tls_backend.h"
 #include "tls/tls_pem.h"
 #include "wire/quic.h"
@@ -178,7 +179,10 @@ static tern_status configure(struct awslc_tls *tls, const tern_tls_config *confi
     SSL_CTX_set_keylog_callback(ctx, log_key);
   if (config->is_server) {
     SSL_CTX_set_alpn_select_cb(ctx, select_alpn, &tls->base);
-    return tern_tls_load_server(ctx, config, why, why_size);
+    tern_status status = tern_tls_load_server(ctx, config, why, why_size);
+    if (status == TERN_OK && config->certs.sign != NULL)
+      tern_tls_sign_elsewhere(ctx);
+    return status;
   }
   if (SSL_CTX_set_alpn_protos(ctx, tls->base.alpn, (unsigned)tls->base.alpn_len) != 0)
     return tern_tls_refuse(why, why_size, "alpn");

@@ -33,6 +33,7 @@ struct tern_tls_ops {
 struct tern_tls {
   const struct tern_tls_ops *ops;
   atomic_uint refs; /* endpoints of several threads may share one */
+  tern_certs_ops certs;
   bool is_server;
   bool serves_both;                /* tls_sim */
   uint8_t alpn[TERN_TLS_ALPN_MAX]; /* [rfc7301-3.1] length-prefixed names, in order of preference */
@@ -58,6 +59,9 @@ struct tern_tls_fact_node {
 struct tern_tls_session {
   struct tern_tls *tls;
   struct tern_alloc *alloc;
+  struct tern_tls_inbox *inbox;
+  void *owner;                /* of works, as the inbox gives it back */
+  struct tern_tls_work *work; /* under way or finished, not used yet; or NULL */
   bool is_server;
   bool is_complete;
   bool is_failed;

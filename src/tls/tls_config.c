@@ -12,6 +12,12 @@
 
 #define TICKETS_MAX 4
 
+#if defined(TERN_TLS_AWSLC)
+#define HAS_WORKS true
+#else
+#define HAS_WORKS false /* OpenSSL wants ASYNC_JOB or a provider for that */
+#endif
+
 const char *const tern_tls_root_files[] = {
     "/etc/ssl/certs/ca-certificates.crt",                /* Debian, Ubuntu, Arch, Gentoo */
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", /* Fedora, RHEL */
@@ -48,7 +54,7 @@ static bool has_cert(const tern_tls_config *config)
 
 static bool has_key(const tern_tls_config *config)
 {
-  return config->key_pem.len != 0 || config->key_file != NULL;
+  return config->key_pem.len != 0 || config->key_file != NULL || config->certs.sign != NULL;
 }
 
 static tern_status check_config(const tern_tls_config *config, char *why, size_t why_size)
@@ -59,8 +65,13 @@ static tern_status check_config(const tern_tls_config *config, char *why, size_t
     return TERN_INVALID;
   }
   if (config->is_server && !has_key(config)) {
-    tern_tls_explain(why, why_size, "a server needs key_file or key_pem");
+    tern_tls_explain(why, why_size, "a server needs key_file, key_pem or certs.sign");
     return TERN_INVALID;
+  }
+  if (!HAS_WORKS && config->certs.sign != NULL) {
+    tern_tls_explain(why, why_size, "certs.sign: %s cannot wait for signatures here",
+                     tern_tls_library());
+    return TERN_UNSUPPORTED;
   }
   if (config->tickets_count > TICKETS_MAX) {
     tern_tls_explain(why, why_size, "tickets_count is %u, must be 0 to %d",
@@ -112,6 +123,7 @@ tern_status tern_tls_init(struct tern_tls *tls, const struct tern_tls_ops *ops,
   struct tern_writer writer = tern_writer_of(tls->alpn, sizeof tls->alpn);
   tls->ops = ops;
   tls->is_server = config->is_server;
+  tls->certs = config->certs;
   atomic_init(&tls->refs, 1);
   for (size_t i = 0; i < config->alpn_count; i++) {
     size_t len = strlen(config->alpn[i]);

@@ -85,6 +85,15 @@ static bool load_chain(SSL_CTX *ctx, BIO *bio)
   return is_ok;
 }
 
+EVP_PKEY *tern_tls_read_key(tern_slice pem)
+{
+  BIO *bio =
+      pem.len != 0 && pem.len <= INT_MAX ? BIO_new_mem_buf(pem.data, (blob_len)pem.len) : NULL;
+  EVP_PKEY *key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, refuse_password, NULL) : NULL;
+  BIO_free(bio);
+  return key;
+}
+
 static bool load_key(SSL_CTX *ctx, BIO *bio)
 {
   EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, refuse_password, NULL);
@@ -125,7 +134,7 @@ tern_status tern_tls_load_server(SSL_CTX *ctx, const tern_tls_config *config, ch
   const struct pem chain = {config->cert_pem, config->cert_file};
   const struct pem key = {config->key_pem, config->key_file};
   tern_status status = load_pem(ctx, load_chain, chain, why, why_size);
-  if (status == TERN_OK)
+  if (status == TERN_OK && config->certs.sign == NULL)
     status = load_pem(ctx, load_key, key, why, why_size);
   return status;
 }

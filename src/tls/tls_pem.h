@@ -9,13 +9,17 @@
 
 struct ssl_ctx_st;
 struct ssl_st;
+struct evp_pkey_st;
 
 /* The library's last complaint; its queue is left empty. Never NULL. */
 const char *tern_tls_take_library_error(void);
 /* Says "<what>: <the library's complaint>" and answers TERN_TLS. */
 tern_status tern_tls_refuse(char *why, size_t why_size, const char *what);
 
-/* Certificate chain and key of a server. */
+/* NULL: the library says why. */
+TERN_MUST_CHECK struct evp_pkey_st *tern_tls_read_key(tern_slice pem);
+
+/* Certificate chain of a server, and its key unless others sign. */
 TERN_MUST_CHECK tern_status tern_tls_load_server(struct ssl_ctx_st *ctx,
                                                  const tern_tls_config *config, char *why,
                                                  size_t why_size);

@@ -315,6 +315,8 @@ void tern_conn_start_tls(tern_conn *conn, const struct tern_conn_resume *resume)
 bool tern_conn_may_start_tls(tern_conn *conn, const struct tern_pn_space *space);
 /* Feeds the CRYPTO bytes that are in order and does what TLS says. */
 void tern_conn_drive_tls(tern_conn *conn, struct tern_pn_space *space);
+/* Work that TLS waited for is finished. */
+void tern_conn_resume_tls(tern_conn *conn);
 void tern_conn_on_confirmed(tern_conn *conn);
 
 /* ---- conn_rest.c ---- */

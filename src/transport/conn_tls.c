@@ -287,9 +287,13 @@ static enum tern_level get_level(enum tern_space_id id)
 
 static void feed(tern_conn *conn, enum tern_level level, tern_slice crypto)
 {
-  switch (tern_tls_session_feed(conn->tls, level, crypto)) {
+  bool before = tern_endpoint_enter_hook(conn->endpoint); /* TLS may ask the application to sign */
+  enum tern_tls_result result = tern_tls_session_feed(conn->tls, level, crypto);
+
+  tern_endpoint_leave_hook(conn->endpoint, before);
+  switch (result) {
   case TERN_TLS_PROGRESS:
-  case TERN_TLS_PENDING: /* goes on by itself when what it waits for is there */
+  case TERN_TLS_PENDING: /* tern_conn_resume_tls follows */
   case TERN_TLS_FAILED:  /* the reason is the last fact */
     take_facts(conn);
   }
@@ -307,7 +311,9 @@ void tern_conn_start_tls(tern_conn *conn, const struct tern_conn_resume *resume)
                                        .params = {params, write_params(conn, params)},
                                        .version = conn->version,
                                        .now = endpoint->now,
-                                       .random = &endpoint->config.random};
+                                       .random = &endpoint->config.random,
+                                       .inbox = endpoint->inbox,
+                                       .inbox_owner = conn};
   tern_tls *tls = conn->is_server ? endpoint->server_tls : endpoint->client_tls;
 
   if (conn->is_server)
@@ -338,6 +344,15 @@ void tern_conn_drive_tls(tern_conn *conn, struct tern_pn_space *space)
     feed(conn, level, slice);
     tern_stream_recv_consume(&space->crypto_recv, slice.len);
   }
+}
+
+/* The level does not matter: nothing is handed over. */
+void tern_conn_resume_tls(tern_conn *conn)
+{
+  if (!tern_conn_is_open(conn))
+    return;
+  feed(conn, TERN_LEVEL_INITIAL, tern_slice_of(NULL, 0));
+  tern_conn_touch(conn);
 }
 
 void tern_conn_on_confirmed(tern_conn *conn)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "crypto/token.h"
+#include "tls/work.h"
 #include "transport/conn.h"
 #include "transport/steer.h"
 
@@ -113,7 +114,8 @@ tern_status tern_endpoint_new(tern_endpoint **out, const tern_config *config,
   endpoint->ops = ops;
   endpoint->app = app;
   endpoint->out.buffer = tern_alloc_take(&endpoint->alloc, TERN_OUT_BYTES);
-  if (endpoint->out.buffer == NULL || init_front(endpoint) != TERN_OK) {
+  endpoint->inbox = tern_tls_inbox_new(&config->wake);
+  if (endpoint->out.buffer == NULL || endpoint->inbox == NULL || init_front(endpoint) != TERN_OK) {
     tern_endpoint_free(endpoint);
     return TERN_NOMEM;
   }
@@ -133,6 +135,7 @@ void tern_endpoint_free(tern_endpoint *endpoint)
   struct tern_list_node *node;
   while ((node = tern_list_first(&endpoint->conns)) != NULL)
     tern_conn_free(TERN_CONTAINER_OF(node, tern_conn, all_node));
+  tern_tls_inbox_close(endpoint->inbox);
   tern_piece_pool_deinit(&endpoint->pieces);
   tern_map_deinit(&endpoint->ids);
   tern_map_deinit(&endpoint->resets);
@@ -382,11 +385,21 @@ tern_status tern_endpoint_receive(tern_endpoint *endpoint, tern_datagram *batch,
   return TERN_OK;
 }
 
+/* Handshakes whose work others have finished. */
+static void resume_handshakes(tern_endpoint *endpoint)
+{
+  tern_conn *conn;
+
+  while ((conn = tern_tls_inbox_take(endpoint->inbox)) != NULL)
+    tern_conn_resume_tls(conn);
+}
+
 tern_status tern_endpoint_timeout(tern_endpoint *endpoint, tern_time now)
 {
   if (endpoint->is_busy)
     return TERN_REENTRY;
   enter(endpoint, now);
+  resume_handshakes(endpoint);
   /* Each connection at most once per call: its timer is set anew, later than now, by settle. */
   while (tern_heap_first_key(&endpoint->timers) <= endpoint->now) {
     struct tern_heap_node *node = tern_heap_first(&endpoint->timers);
@@ -415,7 +428,8 @@ void tern_endpoint_unreachable(tern_endpoint *endpoint, const tern_addr *remote,
 
 tern_time tern_endpoint_deadline(const tern_endpoint *endpoint)
 {
-  if (!tern_list_is_empty(&endpoint->touched) || tern_endpoint_has_output(endpoint))
+  if (!tern_list_is_empty(&endpoint->touched) || tern_endpoint_has_output(endpoint) ||
+      tern_tls_inbox_has_any(endpoint->inbox))
     return endpoint->now;
   if (endpoint->is_draining && !endpoint->is_drained_told && endpoint->conns_live == 0)
     return endpoint->now;

@@ -96,6 +96,7 @@ struct tern_endpoint {
   struct tern_event_bus events;
   tern_tls *server_tls;
   tern_tls *client_tls;
+  struct tern_tls_inbox *inbox; /* finished work for handshakes, from any thread */
 
   struct tern_map ids;
   struct tern_map resets;
