@@ -322,6 +322,11 @@ static void show(const char *title)
       printf(" %zu x %d", size, (int)count);
   }
   printf(" )\n");
+  if (world.server_conn != NULL) {
+    tern_conn_stats stats;
+    tern_conn_get_stats(world.server_conn, &stats);
+    printf("on the connection's own account: %llu bytes\n", (unsigned long long)stats.heap_bytes);
+  }
 }
 
 static uint64_t now_bytes(void)
@@ -371,6 +376,7 @@ static void warm_up(void)
   run_for(TERN_SECOND);
   tern_conn_close(world.client_conn, 0, NULL);
   run_for(60 * TERN_SECOND);
+  world.server_conn = NULL; /* it is gone */
 }
 
 static void set_up(char **argv)

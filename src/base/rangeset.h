@@ -3,8 +3,8 @@
  *
  *   [start, end) [start, end) ...   ascending, gaps of at least 1 between them
  *
- * The first few ranges live inside the struct, so the common cases (everything in order, one hole)
- * never touch the heap. Lookups are binary; changes at the upper end, the usual place, are O(1). */
+ * The first range lives inside the struct, so the common case (everything in order) never touches the
+ * heap. Lookups are binary; changes at the upper end, the usual place, are O(1). */
 #ifndef TERN_BASE_RANGESET_H
 #define TERN_BASE_RANGESET_H
 
@@ -17,7 +17,7 @@ struct tern_range {
   uint64_t end; /* exclusive */
 };
 
-#define TERN_RANGESET_INLINE 2
+#define TERN_RANGESET_INLINE 1
 
 struct tern_rangeset {
   struct tern_range *ranges; /* `few` or heap */

@@ -21,7 +21,7 @@ uint8_t *tern_buf_reserve(struct tern_buf *buf, size_t len)
 {
   if (len <= buf->capacity - buf->len && buf->data != NULL)
     return buf->data + buf->len;
-  if (len > SIZE_MAX / 4 || buf->len > SIZE_MAX / 4)
+  if (len > UINT32_MAX / 4 || buf->len > UINT32_MAX / 4)
     return NULL;
   size_t capacity = buf->capacity == 0 ? FIRST_CAPACITY : buf->capacity;
   while (capacity < buf->len + len)
@@ -32,7 +32,7 @@ uint8_t *tern_buf_reserve(struct tern_buf *buf, size_t len)
   if (data == NULL)
     return NULL;
   buf->data = data;
-  buf->capacity = capacity;
+  buf->capacity = (uint32_t)capacity;
   return data + buf->len;
 }
 
@@ -43,13 +43,13 @@ bool tern_buf_append(struct tern_buf *buf, const void *data, size_t len)
     return false;
   if (len != 0)
     memcpy(room, data, len);
-  buf->len += len;
+  buf->len += (uint32_t)len;
   return true;
 }
 
 void tern_buf_drop_front(struct tern_buf *buf, size_t len)
 {
-  buf->len -= len;
+  buf->len -= (uint32_t)len;
   if (buf->len != 0 && len != 0)
     memmove(buf->data, buf->data + len, buf->len);
 }

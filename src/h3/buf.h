@@ -11,8 +11,8 @@
 struct tern_buf {
   struct tern_alloc *alloc;
   uint8_t *data;
-  size_t len;
-  size_t capacity;
+  uint32_t len; /* what is put together is bounded far below */
+  uint32_t capacity;
 };
 
 void tern_buf_init(struct tern_buf *buf, struct tern_alloc *alloc);

@@ -229,7 +229,7 @@ bool tern_qpack_dec_increment(struct tern_qpack_dec *dec)
   uint8_t *room = tern_buf_reserve(&dec->instructions, TERN_QPACK_INT_BYTES_MAX);
   if (room == NULL)
     return false;
-  dec->instructions.len += (size_t)(tern_qpack_int_write(room, 0x00, 6, increment) - room);
+  dec->instructions.len += (uint32_t)(tern_qpack_int_write(room, 0x00, 6, increment) - room);
   dec->known = dec->table.inserts;
   return true;
 }
@@ -241,6 +241,6 @@ bool tern_qpack_dec_cancel_stream(struct tern_qpack_dec *dec, uint64_t stream_id
   uint8_t *room = tern_buf_reserve(&dec->instructions, TERN_QPACK_INT_BYTES_MAX);
   if (room == NULL)
     return false;
-  dec->instructions.len += (size_t)(tern_qpack_int_write(room, 0x40, 6, stream_id) - room);
+  dec->instructions.len += (uint32_t)(tern_qpack_int_write(room, 0x40, 6, stream_id) - room);
   return true;
 }

@@ -89,7 +89,7 @@ tern_status tern_qpack_enc_set_peer(struct tern_qpack_enc *enc, uint64_t capacit
   uint8_t *room = tern_buf_reserve(&enc->instructions, TERN_QPACK_INT_BYTES_MAX);
   if (room == NULL)
     return TERN_NOMEM;
-  enc->instructions.len += (size_t)(tern_qpack_int_write(room, 0x20, 5, capacity) - room);
+  enc->instructions.len += (uint32_t)(tern_qpack_int_write(room, 0x20, 5, capacity) - room);
   tern_qpack_table_set_capacity(&enc->table, capacity);
   return TERN_OK;
 }
@@ -290,7 +290,7 @@ static bool insert(struct section *section, const struct line *line)
   end = tern_qpack_string_write(end, 0, 8, line->value);
   if (!add_entry(section, line))
     return false;
-  enc->instructions.len += (size_t)(end - room);
+  enc->instructions.len += (uint32_t)(end - room);
   return true;
 }
 
@@ -304,7 +304,7 @@ static bool duplicate(struct section *section, const struct line *line, uint64_t
   uint8_t *end = tern_qpack_int_write(room, 0x00, 5, enc->table.inserts - 1 - index);
   if (!add_entry(section, line))
     return false;
-  enc->instructions.len += (size_t)(end - room);
+  enc->instructions.len += (uint32_t)(end - room);
   return true;
 }
 
@@ -411,7 +411,7 @@ static tern_status encode_line(struct section *section, const tern_field *field)
     end = write_indexed(section, room, index);
   else
     end = write_literal(section, room, &line);
-  section->out->len += (size_t)(end - room);
+  section->out->len += (uint32_t)(end - room);
   return TERN_OK;
 }
 

@@ -373,7 +373,8 @@ enum tern_qpack_result tern_qpack_reader_finish(struct tern_qpack_reader *reader
   uint8_t *room = tern_buf_reserve(&dec->instructions, TERN_QPACK_INT_BYTES_MAX);
   if (room == NULL)
     return TERN_QPACK_NO_MEMORY;
-  dec->instructions.len += (size_t)(tern_qpack_int_write(room, 0x80, 7, reader->stream_id) - room);
+  dec->instructions.len +=
+      (uint32_t)(tern_qpack_int_write(room, 0x80, 7, reader->stream_id) - room);
   if (dec->known < reader->required)
     dec->known = reader->required;
   return TERN_QPACK_OK;

@@ -28,7 +28,7 @@ static enum tern_qpack_string_result feed_huffman(struct tern_qpack_string *stri
     return TERN_QPACK_STRING_NO_MEMORY;
   struct tern_huffman_io io = {piece.data, piece.len, room, room_len, 0};
   enum tern_huffman_result result = tern_huffman_decode(&string->huffman, &io);
-  text->len += io.out_len;
+  text->len += (uint32_t)io.out_len;
   string->max -= io.out_len;
   switch (result) {
   case TERN_HUFFMAN_OK:

@@ -246,9 +246,8 @@ static bool push_retiring(struct tern_cid_remote *remote, uint64_t sequence)
 {
   if (remote->retiring_count == TERN_CAP_RETIRING_CIDS)
     return false;
-  struct tern_cid_retiring *retiring = &remote->retiring[remote->retiring_count++];
-  retiring->sequence = sequence;
-  retiring->frame.state = TERN_SYNC_WANTED;
+  remote->retiring[remote->retiring_count] = sequence;
+  remote->retiring_frames[remote->retiring_count++].state = TERN_SYNC_WANTED;
   return true;
 }
 
@@ -426,7 +425,7 @@ bool tern_cid_remote_has_token(const struct tern_cid_remote *remote,
 bool tern_cid_remote_wants(const struct tern_cid_remote *remote)
 {
   for (uint32_t i = 0; i < remote->retiring_count; i++)
-    if (tern_sync_once_wants(&remote->retiring[i].frame))
+    if (tern_sync_once_wants(&remote->retiring_frames[i]))
       return true;
   return false;
 }
@@ -435,40 +434,44 @@ bool tern_cid_remote_write(struct tern_cid_remote *remote, struct tern_writer *w
                            struct tern_frame_record *record)
 {
   for (uint32_t i = 0; i < remote->retiring_count; i++) {
-    struct tern_cid_retiring *retiring = &remote->retiring[i];
-    if (!tern_sync_once_wants(&retiring->frame))
+    if (!tern_sync_once_wants(&remote->retiring_frames[i]))
       continue;
-    if (tern_frame_size_retire_connection_id(retiring->sequence) > tern_writer_left(writer))
+    if (tern_frame_size_retire_connection_id(remote->retiring[i]) > tern_writer_left(writer))
       return false;
-    tern_frame_write_retire_connection_id(writer, retiring->sequence);
+    tern_frame_write_retire_connection_id(writer, remote->retiring[i]);
     tern_record_fill(record, TERN_RECORD_RETIRE_CONNECTION_ID, NULL);
     record->slot = remote->path_id;
-    record->offset = retiring->sequence;
-    tern_sync_once_on_sent(&retiring->frame);
+    record->offset = remote->retiring[i];
+    tern_sync_once_on_sent(&remote->retiring_frames[i]);
     return true;
   }
   return false;
 }
 
-static struct tern_cid_retiring *find_retiring(struct tern_cid_remote *remote, uint64_t sequence)
+/* Its index; retiring_count if it is not among them. */
+static uint32_t find_retiring(const struct tern_cid_remote *remote, uint64_t sequence)
 {
-  for (uint32_t i = 0; i < remote->retiring_count; i++)
-    if (remote->retiring[i].sequence == sequence)
-      return &remote->retiring[i];
-  return NULL;
+  uint32_t i = 0;
+
+  while (i < remote->retiring_count && remote->retiring[i] != sequence)
+    i++;
+  return i;
 }
 
 void tern_cid_remote_on_acked(struct tern_cid_remote *remote,
                               const struct tern_frame_record *record)
 {
-  struct tern_cid_retiring *retiring = find_retiring(remote, record->offset);
-  if (retiring != NULL)
-    *retiring = remote->retiring[--remote->retiring_count];
+  uint32_t i = find_retiring(remote, record->offset);
+  if (i == remote->retiring_count)
+    return;
+  uint32_t last = --remote->retiring_count;
+  remote->retiring[i] = remote->retiring[last];
+  remote->retiring_frames[i] = remote->retiring_frames[last];
 }
 
 void tern_cid_remote_on_lost(struct tern_cid_remote *remote, const struct tern_frame_record *record)
 {
-  struct tern_cid_retiring *retiring = find_retiring(remote, record->offset);
-  if (retiring != NULL)
-    tern_sync_once_on_lost(&retiring->frame);
+  uint32_t i = find_retiring(remote, record->offset);
+  if (i < remote->retiring_count)
+    tern_sync_once_on_lost(&remote->retiring_frames[i]);
 }

@@ -96,14 +96,10 @@ struct tern_cid_remote_entry {
   bool was_used : 1; /* in a packet we sent: its token counts [rfc9000-10.3.1] */
 };
 
-struct tern_cid_retiring {
-  uint64_t sequence;
-  struct tern_sync_once frame;
-};
-
 struct tern_cid_remote {
   struct tern_cid_remote_entry entries[TERN_CAP_ACTIVE_CIDS];
-  struct tern_cid_retiring retiring[TERN_CAP_RETIRING_CIDS];
+  uint64_t retiring[TERN_CAP_RETIRING_CIDS];                     /* sequence numbers, and their */
+  struct tern_sync_once retiring_frames[TERN_CAP_RETIRING_CIDS]; /* RETIRE_CONNECTION_ID */
   uint32_t retiring_count;
   uint32_t path_id;
   uint64_t retire_prior_to;

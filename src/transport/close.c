@@ -26,9 +26,49 @@ static void set_reason(tern_error *error, tern_slice reason)
   error->reason[len] = '\0';
 }
 
+static void set_end(tern_conn *conn, const tern_error *error)
+{
+  struct tern_conn_end *end = &conn->end;
+  size_t len = strlen(error->reason);
+
+  *end = (struct tern_conn_end){.kind = error->kind,
+                                .by_peer = error->by_peer,
+                                .tls_alert = error->tls_alert,
+                                .space = error->space,
+                                .code = error->code,
+                                .frame_type = error->frame_type};
+  if (len != 0)
+    end->reason = tern_alloc_take(&conn->alloc, len + 1);
+  if (end->reason == NULL)
+    return;
+  end->reason_bytes = len + 1;
+  memcpy(end->reason, error->reason, len + 1);
+}
+
+tern_error tern_conn_get_error(const tern_conn *conn)
+{
+  const struct tern_conn_end *end = &conn->end;
+  tern_error error = {.kind = end->kind,
+                      .by_peer = end->by_peer,
+                      .tls_alert = end->tls_alert,
+                      .space = end->space,
+                      .code = end->code,
+                      .frame_type = end->frame_type};
+
+  if (end->reason != NULL)
+    memcpy(error.reason, end->reason, end->reason_bytes);
+  return error;
+}
+
+void tern_conn_free_end(tern_conn *conn)
+{
+  tern_alloc_give(&conn->alloc, conn->end.reason, conn->end.reason_bytes);
+  conn->end = (struct tern_conn_end){.kind = TERN_ERROR_NONE};
+}
+
 static void enter(tern_conn *conn, enum tern_conn_state state, const tern_error *error)
 {
-  conn->error = *error;
+  set_end(conn, error);
   conn->state = state;
   conn->wants_close = state == TERN_CONN_CLOSING;
   conn->end_at = TERN_TIME_NEVER; /* counted from settle: an application's call brings no time */

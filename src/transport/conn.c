@@ -132,9 +132,17 @@ tern_status tern_conn_make_body(tern_conn *conn)
   return TERN_OK;
 }
 
+void tern_conn_forget_params(tern_conn *conn)
+{
+  struct tern_params none;
+
+  tern_params_init(&none);
+  conn->peer_params = tern_params_keep(&none);
+}
+
 void tern_conn_apply_peer_limits(tern_conn *conn)
 {
-  const struct tern_params *params = &conn->peer_params;
+  const struct tern_params_kept *params = &conn->peer_params;
   struct tern_stream_limits limits = {
       .streams_bidi = params->initial_max_streams_bidi,
       .streams_uni = params->initial_max_streams_uni,
@@ -275,7 +283,7 @@ tern_status tern_conn_new(const struct tern_conn_args *args, tern_conn **out)
   conn->started_at = conn->idle_from = conn->anti_deadlock_since = endpoint->now;
   conn->shutdown_at = conn->end_at = conn->keys_drop_at = TERN_TIME_NEVER;
   conn->pace_at = conn->layer.alarm_at = TERN_TIME_NEVER;
-  tern_params_init(&conn->peer_params);
+  tern_conn_forget_params(conn);
   tern_glitch_init(&conn->glitches, TERN_CAP_GLITCH_BURST, TERN_CAP_GLITCH_RATE, endpoint->now);
   tern_list_push_back(&endpoint->conns, &conn->all_node);
   tern_status status = tern_heap_insert(&endpoint->timers, &conn->timer, TERN_TIME_NEVER);
@@ -302,7 +310,7 @@ tern_status tern_conn_new(const struct tern_conn_args *args, tern_conn **out)
 static void remember_ids(tern_conn *conn)
 {
   const struct tern_cid_local_entry *entry;
-  bool does_peer_know = conn->error.by_peer && conn->error.kind != TERN_ERROR_STATELESS_RESET;
+  bool does_peer_know = conn->end.by_peer && conn->end.kind != TERN_ERROR_STATELESS_RESET;
   uint32_t at = 0;
 
   if (!conn->is_server || !conn->is_validated || !conn->has_received)
@@ -430,6 +438,7 @@ void tern_conn_free(tern_conn *conn)
   tern_tls_session_free(conn->tls);
   for (uint8_t i = 0; i < conn->path.routes_count; i++)
     tern_route_free(conn->path.routes[i], &conn->alloc);
+  tern_conn_free_end(conn);
   tern_alloc_give(&conn->alloc, conn->server_name, conn->server_name_bytes);
   tern_alloc_give(&conn->alloc, conn->token, conn->token_bytes);
   tern_alloc_deinit(&conn->alloc);

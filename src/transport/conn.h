@@ -136,6 +136,18 @@ struct tern_conn_news {
   bool streams_uni;
 };
 
+/* A tern_error, its text apart: most connections never have one. */
+struct tern_conn_end {
+  tern_error_kind kind;
+  bool by_peer;
+  uint8_t tls_alert;
+  uint8_t space;
+  uint64_t code;
+  uint64_t frame_type;
+  char *reason; /* owned; NULL if there is none, or no memory for it */
+  size_t reason_bytes;
+};
+
 /* What tern_conn_get_stats cannot tell from elsewhere. */
 struct tern_conn_counts {
   uint64_t packets_sent, packets_received, packets_acked, packets_lost, packets_dropped;
@@ -191,7 +203,7 @@ struct tern_conn {
 
   struct tern_tls_session *tls;
   struct tern_keys *early_keys; /* server: of 0-RTT packets, until the handshake is confirmed */
-  struct tern_params peer_params;
+  struct tern_params_kept peer_params;
   struct tern_pn_space *initial;
   struct tern_pn_space *handshake;
   struct tern_path path;
@@ -200,7 +212,7 @@ struct tern_conn {
   struct tern_early_packet *replayed; /* opened in this batch; freed when it is settled */
   uint8_t early_count;
 
-  tern_error error; /* why it ends; kind NONE while it lives */
+  struct tern_conn_end end; /* why it ends; kind NONE while it lives */
   tern_time started_at;
   tern_time connected_at;
   tern_time idle_from;    /* last packet received, or first eliciting one sent since */
@@ -273,6 +285,8 @@ void tern_conn_count_half_open(tern_conn *conn);
 void tern_conn_on_validated(tern_conn *conn);
 /* The datagram size of a route changed. */
 void tern_conn_on_mtu(tern_conn *conn, struct tern_route *route);
+/* The peer's parameters are as if it had sent none. */
+void tern_conn_forget_params(tern_conn *conn);
 /* Takes the limits of the peer's parameters over into the body. */
 void tern_conn_apply_peer_limits(tern_conn *conn);
 /* Puts streams that may send now where the packer finds them. */
@@ -301,6 +315,9 @@ void tern_conn_on_peer_close(tern_conn *conn, const struct tern_pn_space *space,
 void tern_conn_on_reset(tern_conn *conn);
 void tern_conn_on_unreachable(tern_conn *conn);
 void tern_conn_on_timeout_end(tern_conn *conn, tern_error_kind kind);
+/* As the application gets it. */
+tern_error tern_conn_get_error(const tern_conn *conn);
+void tern_conn_free_end(tern_conn *conn);
 void tern_conn_check_shutdown(tern_conn *conn);
 void tern_conn_on_closing_packet(tern_conn *conn);
 

@@ -160,14 +160,16 @@ static void show_params(tern_conn *conn, const struct tern_params *params)
 
 static void on_params(tern_conn *conn, tern_slice bytes)
 {
-  struct tern_params *params = &conn->peer_params;
-  struct tern_params remembered = *params;
-  uint64_t code = tern_params_read(bytes, !conn->is_server, params);
+  struct tern_params given, remembered;
+  const struct tern_params *params = &given;
+  uint64_t code = tern_params_read(bytes, !conn->is_server, &given);
 
   if (code != 0) {
     tern_conn_fail(conn, code, 0, "malformed transport parameters");
     return;
   }
+  tern_params_restore(&conn->peer_params, &remembered);
+  conn->peer_params = tern_params_keep(params);
   /* [rfc9000-7.4.1] a server that takes early data MUST NOT set smaller values. */
   if (conn->early_status == TERN_EARLY_PENDING && !tern_ticket_is_kept(&remembered, params)) {
     tern_conn_fail(conn, TERN_QUIC_PROTOCOL_VIOLATION, 0,

@@ -51,7 +51,7 @@ bool tern_conn_use_ticket(tern_conn *conn, tern_slice bytes, tern_slice *session
       !keep_extra(conn, ticket.extra))
     return false;
   *session = ticket.session;
-  conn->peer_params = ticket.params;
+  conn->peer_params = tern_params_keep(&ticket.params);
   return true;
 }
 
@@ -101,7 +101,7 @@ void tern_conn_on_early_rejected(tern_conn *conn)
   conn->early_status = TERN_EARLY_REJECTED;
   tern_conn_resend_early(conn);
   tern_conn_drop_early_tx(conn);
-  tern_params_init(&conn->peer_params);
+  tern_conn_forget_params(conn);
   tern_flow_send_init(&body->flow_send, 0);
   while ((stream = tern_stream_set_next(&body->streams, &at)) != NULL) {
     tern_scheduler_remove(&body->scheduler, stream);
@@ -133,7 +133,9 @@ void tern_conn_on_ticket(tern_conn *conn, tern_slice session)
   if (note == NULL)
     return;
   struct tern_writer writer = tern_writer_of(note->bytes, size);
-  tern_ticket_remember(&conn->peer_params, &ticket.params);
+  struct tern_params params;
+  tern_params_restore(&conn->peer_params, &params);
+  tern_ticket_remember(&params, &ticket.params);
   tern_ticket_write(&writer, &ticket);
   note->next = NULL;
   note->len = tern_writer_len(&writer);

@@ -112,7 +112,6 @@ bool tern_route_write_challenge(struct tern_route *route, const uint8_t data[TER
   struct tern_route_challenge *challenge = &route->challenges[route->challenges_next];
   memcpy(challenge->data, data, TERN_PATH_DATA_BYTES);
   challenge->is_expanded = false;
-  challenge->sent_at = 0;
   route->challenges_next = (uint8_t)((route->challenges_next + 1) % TERN_ROUTE_CHALLENGES);
   if (route->challenges_count < TERN_ROUTE_CHALLENGES)
     route->challenges_count++;
@@ -128,7 +127,6 @@ void tern_route_on_challenge_sent(struct tern_route *route, uint64_t bytes, tern
   uint8_t newest =
       (uint8_t)((route->challenges_next + TERN_ROUTE_CHALLENGES - 1) % TERN_ROUTE_CHALLENGES);
   route->challenges[newest].is_expanded = bytes >= TERN_INITIAL_DATAGRAM_MIN;
-  route->challenges[newest].sent_at = now;
   /* [rfc9000-8.2.1] not more often than an Initial would be sent: back off likewise */
   route->challenge_at = now + route->challenge_wait_ns;
   if (route->challenge_wait_ns < route->patience_ns)

@@ -42,7 +42,6 @@ enum tern_route_state {
 struct tern_route_challenge {
   uint8_t data[TERN_PATH_DATA_BYTES];
   bool is_expanded; /* in a datagram of 1,200 bytes or more */
-  tern_time sent_at;
 };
 
 struct tern_route {

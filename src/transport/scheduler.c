@@ -243,7 +243,9 @@ void tern_scheduler_on_served(struct tern_scheduler *scheduler, struct tern_stre
   struct tern_sched_bucket *bucket = &scheduler->buckets[node->urgency];
   if (node->place != TERN_SCHED_HEAP && node->place != TERN_SCHED_RING)
     return;
-  bucket->served_bytes += bytes;
+  bucket->served_bytes = bytes < UINT32_MAX - bucket->served_bytes
+                             ? bucket->served_bytes + (uint32_t)bytes
+                             : UINT32_MAX;
   if (bucket->served_bytes < scheduler->quantum_bytes)
     return;
   if (node->place == TERN_SCHED_RING) {

@@ -44,7 +44,7 @@ struct tern_sched_bucket {
   struct tern_sched_node *heap;
   struct tern_sched_node *ring;       /* whose turn it is; circular */
   struct tern_sched_node *ring_first; /* heap's turn comes when the ring is back here */
-  uint64_t served_bytes;              /* of the current quantum */
+  uint32_t served_bytes;              /* of the current quantum; saturates */
   bool is_heap_turn;
 };
 

@@ -178,20 +178,21 @@ static size_t build_datagram(struct send_round *round, uint8_t *data, size_t roo
 static tern_slice get_reason(tern_conn *conn, char text[TERN_REASON_MAX])
 {
   const tern_close_ops *ops = &conn->endpoint->config.closes;
-  const tern_error *error = &conn->error;
+  const struct tern_conn_end *end = &conn->end;
+  const char *reason = end->reason != NULL ? end->reason : "";
 
   if (ops->format == NULL)
-    return tern_slice_of(error->reason, strlen(error->reason));
+    return tern_slice_of(reason, strlen(reason));
   bool before = tern_endpoint_enter_hook(conn->endpoint);
-  size_t len = ops->format(ops->arg, error->code, error->kind == TERN_ERROR_APPLICATION,
-                           error->reason, text, TERN_REASON_MAX);
+  size_t len = ops->format(ops->arg, end->code, end->kind == TERN_ERROR_APPLICATION, reason, text,
+                           TERN_REASON_MAX);
   tern_endpoint_leave_hook(conn->endpoint, before);
   return tern_slice_of(text, len < TERN_REASON_MAX ? len : TERN_REASON_MAX);
 }
 
 static bool write_close(tern_conn *conn, struct tern_packer *packer)
 {
-  const tern_error *error = &conn->error;
+  const struct tern_conn_end *error = &conn->end;
   struct tern_frame_record none = {0};
   char text[TERN_REASON_MAX];
   tern_slice reason = get_reason(conn, text);

@@ -236,6 +236,7 @@ static void tell_body(tern_conn *conn)
 
 static void tell_closed(tern_conn *conn)
 {
+  tern_error error = tern_conn_get_error(conn);
   struct tern_stream *stream;
   uint32_t at = 0;
 
@@ -245,7 +246,7 @@ static void tell_closed(tern_conn *conn)
     if (!stream->is_over)
       end_stream(conn, stream);
   if (conn->ops != NULL && conn->ops->on_closed != NULL && (conn->is_told || !conn->is_server))
-    conn->ops->on_closed(conn, &conn->error, conn->app);
+    conn->ops->on_closed(conn, &error, conn->app);
   conn->ops = NULL;
   tern_conn_shed(conn);
 }

@@ -350,3 +350,40 @@ void tern_params_write_grease(struct tern_writer *writer, const uint8_t random[2
   write_head(writer, 31 * (n + 1024) + 27, random[4] % 17);
   tern_write_bytes(writer, random + 5, random[4] % 17);
 }
+
+struct tern_params_kept tern_params_keep(const struct tern_params *params)
+{
+  return (struct tern_params_kept){
+      .initial_max_data = params->initial_max_data,
+      .initial_max_stream_data_bidi_local = params->initial_max_stream_data_bidi_local,
+      .initial_max_stream_data_bidi_remote = params->initial_max_stream_data_bidi_remote,
+      .initial_max_stream_data_uni = params->initial_max_stream_data_uni,
+      .initial_max_streams_bidi = params->initial_max_streams_bidi,
+      .initial_max_streams_uni = params->initial_max_streams_uni,
+      .max_idle_timeout_ms = params->max_idle_timeout_ms,
+      .max_datagram_frame_bytes = params->max_datagram_frame_bytes,
+      .max_udp_payload_bytes = params->max_udp_payload_bytes,
+      .active_connection_id_limit = params->active_connection_id_limit,
+      .max_ack_delay_ms = (uint16_t)params->max_ack_delay_ms,
+      .ack_delay_exponent = (uint8_t)params->ack_delay_exponent,
+      .disable_active_migration = params->disable_active_migration,
+  };
+}
+
+void tern_params_restore(const struct tern_params_kept *kept, struct tern_params *out)
+{
+  tern_params_init(out);
+  out->initial_max_data = kept->initial_max_data;
+  out->initial_max_stream_data_bidi_local = kept->initial_max_stream_data_bidi_local;
+  out->initial_max_stream_data_bidi_remote = kept->initial_max_stream_data_bidi_remote;
+  out->initial_max_stream_data_uni = kept->initial_max_stream_data_uni;
+  out->initial_max_streams_bidi = kept->initial_max_streams_bidi;
+  out->initial_max_streams_uni = kept->initial_max_streams_uni;
+  out->max_idle_timeout_ms = kept->max_idle_timeout_ms;
+  out->max_datagram_frame_bytes = kept->max_datagram_frame_bytes;
+  out->max_udp_payload_bytes = kept->max_udp_payload_bytes;
+  out->active_connection_id_limit = kept->active_connection_id_limit;
+  out->max_ack_delay_ms = kept->max_ack_delay_ms;
+  out->ack_delay_exponent = kept->ack_delay_exponent;
+  out->disable_active_migration = kept->disable_active_migration;
+}

@@ -96,6 +96,23 @@ struct tern_params {
   size_t available_versions_count;
 };
 
+/* What is still of use once the handshake is over; the names as above. */
+struct tern_params_kept {
+  uint64_t initial_max_data;
+  uint64_t initial_max_stream_data_bidi_local;
+  uint64_t initial_max_stream_data_bidi_remote;
+  uint64_t initial_max_stream_data_uni;
+  uint64_t initial_max_streams_bidi;
+  uint64_t initial_max_streams_uni;
+  uint64_t max_idle_timeout_ms;
+  uint64_t max_datagram_frame_bytes;
+  uint64_t max_udp_payload_bytes;
+  uint64_t active_connection_id_limit;
+  uint16_t max_ack_delay_ms;
+  uint8_t ack_delay_exponent;
+  bool disable_active_migration;
+};
+
 /* The defaults: what a peer that sends no parameter means. */
 void tern_params_init(struct tern_params *params);
 
@@ -104,6 +121,10 @@ void tern_params_init(struct tern_params *params);
  * be present and match (7.3) is the handshake's business. Nothing in `out` borrows from `bytes`. */
 TERN_MUST_CHECK uint64_t tern_params_read(tern_slice bytes, bool is_from_server,
                                           struct tern_params *out);
+
+struct tern_params_kept tern_params_keep(const struct tern_params *params);
+/* The rest gets its default. */
+void tern_params_restore(const struct tern_params_kept *kept, struct tern_params *out);
 
 /* Writes those that differ from their default; server-only ones only if `is_server`. */
 void tern_params_write(struct tern_writer *writer, const struct tern_params *params,

@@ -188,7 +188,7 @@ static void test_reset_with_known_id(void **state)
   pair_run_for(&pair, TERN_MS);
   assert_int_equal(pair.closed_count[PAIR_CLIENT], 0);
   assert_int_equal(pair.drops[PAIR_CLIENT][TERN_DROP_DECRYPT_FAILED], 1);
-  memcpy(packet + sizeof packet - 16, client->peer_params.reset_token, 16);
+  memcpy(packet + sizeof packet - 16, client->path.remote_ids.entries[0].reset_token, 16);
   pair_inject(&pair, PAIR_CLIENT, NULL, tern_slice_of(packet, sizeof packet), 0);
   pair_run_for(&pair, TERN_MS);
   assert_int_equal(pair.error[PAIR_CLIENT].kind, TERN_ERROR_STATELESS_RESET);
