@@ -3,7 +3,7 @@
  *
  * A signal makes it drain: GOAWAY on every connection, no new ones, and an end when the last is gone or
  * after five seconds. Signals come as bytes of a descriptor to the first worker, which posts to all, so
- * that nothing runs at odd moments. */
+ * that nothing runs at odd moments. SIGHUP has the certificates read again. */
 #define _GNU_SOURCE /* O_PATH, sigset_t */
 #include "serve.h"
 
@@ -17,7 +17,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "self_signed.h"
+#include "serve_tls.h"
 #include "sha256.h"
 
 #define STOP_NS (5 * TERN_SECOND)
@@ -27,6 +27,7 @@ struct tern_serve_group {
   tern_workers *workers;
   struct tern_serve *list; /* one a worker; the first one's options are the command line's */
   uint32_t count;
+  struct tern_serve_tls tls;
   int root_fd, upload_fd, signal_fd;
   struct tern_access_log *access_log;
   bool is_stopping;
@@ -139,6 +140,40 @@ static void post_to_all(struct tern_serve_group *group, tern_loop_on_post *on_po
       tern_loop_stop(group->list[i].loop);
 }
 
+/* New certificates on their way to a worker. */
+struct reload {
+  struct tern_serve *serve;
+  tern_tls *tls; /* a reference */
+};
+
+static void take_tls(void *arg)
+{
+  struct reload *reload = arg;
+  tern_endpoint_set_server_tls(tern_loop_get_endpoint(reload->serve->loop), reload->tls);
+  tern_tls_unref(reload->tls);
+  free(reload);
+}
+
+/* Connections that there are keep what they have; files that are of no use change nothing. */
+static void reload_certs(struct tern_serve_group *group)
+{
+  tern_tls *tls;
+  if (tern_serve_tls_load(&group->tls, &group->list[0].options, &tls) != TERN_EXIT_OK) {
+    tern_cli_say(TERN_SERVE_WHO, "the certificates stay as they were");
+    return;
+  }
+  for (uint32_t i = 0; i < group->count; i++) {
+    struct reload *reload = tern_cli_take(1, sizeof *reload);
+    *reload = (struct reload){&group->list[i], tern_tls_ref(tls)};
+    if (tern_loop_post(group->list[i].loop, take_tls, reload) != TERN_OK) {
+      tern_tls_unref(tls); /* a worker that is this busy is asked again by the next signal */
+      free(reload);
+    }
+  }
+  tern_tls_unref(tls);
+  tern_cli_say(TERN_SERVE_WHO, "certificates read again");
+}
+
 static void on_signal(void *arg, int fd, unsigned events)
 {
   struct tern_serve_group *group = arg;
@@ -146,6 +181,10 @@ static void on_signal(void *arg, int fd, unsigned events)
   (void)events;
   if (read(fd, &info, sizeof info) != (ssize_t)sizeof info)
     return;
+  if (info.ssi_signo == SIGHUP) {
+    reload_certs(group);
+    return;
+  }
   if (group->is_stopping)
     group->exit_code = 128 + (int)info.ssi_signo;
   post_to_all(group, group->is_stopping ? close_all : drain);
@@ -159,6 +198,7 @@ static bool watch_signals(struct tern_serve_group *group)
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   signal(SIGPIPE, SIG_IGN);
   if (sigprocmask(SIG_BLOCK, &signals, NULL) != 0)
     return false;
@@ -196,45 +236,6 @@ static int open_files(struct tern_serve_group *group, const struct tern_serve_op
     return TERN_EXIT_OK;
   tern_cli_say(TERN_SERVE_WHO, "cannot write the access log %s: %s", options->access_log,
                strerror(errno));
-  return TERN_EXIT_LOCAL;
-}
-
-/* Makes a pair if none was given, and says how to trust it. */
-static int choose_pair(const struct tern_serve_options *options, struct tern_self_signed *pair,
-                       tern_tls_config *config)
-{
-  char why[512];
-  config->cert_file = options->cert;
-  config->key_file = options->key;
-  if (config->cert_file != NULL)
-    return TERN_EXIT_OK;
-  if (!tern_self_signed_make(pair, &options->listen, why, sizeof why))
-    return refuse(why);
-  config->cert_file = pair->cert;
-  config->key_file = pair->key;
-  return TERN_EXIT_OK;
-}
-
-static int make_tls(struct tern_serve_options *options, struct tern_self_signed *pair,
-                    tern_tls **tls)
-{
-  static const char *const alpn[] = {"h3"};
-  char why[256] = "";
-  tern_tls_config config;
-  tern_tls_config_init(&config, sizeof config);
-  config.is_server = true;
-  config.alpn = alpn;
-  config.alpn_count = 1;
-  config.early_data = options->early_data;
-  int result = choose_pair(options, pair, &config);
-  if (result != TERN_EXIT_OK)
-    return result;
-  tern_knobs_apply_tls(&options->knobs, &config);
-  if (tern_tls_new(tls, &config, why, sizeof why) == TERN_OK)
-    return TERN_EXIT_OK;
-  tern_cli_say(TERN_SERVE_WHO,
-               "cannot use %s and %s: %s; both must be PEM, and the key that of the certificate",
-               config.cert_file, config.key_file, why);
   return TERN_EXIT_LOCAL;
 }
 
@@ -316,7 +317,7 @@ static void announce(const struct tern_serve *serve, const struct tern_self_sign
 {
   char text[TERN_ADDR_TEXT_MAX];
   tern_addr local = tern_loop_get_local(serve->loop);
-  if (serve->options.cert == NULL) {
+  if (serve->options.certs_count == 0) {
     printf("certificate (self-signed) %s\n", pair->cert);
     printf("public key sha256 %s\n", pair->spki_hash);
     printf("fetch:    tern get --cacert %s https://localhost:%u/\n", pair->cert,
@@ -359,19 +360,18 @@ static void make_list(struct tern_serve_group *group, const struct tern_serve_op
 
 static int start(struct tern_serve_group *group, struct tern_serve_options *options)
 {
-  struct tern_self_signed pair;
   tern_tls *tls = NULL;
   raise_files_max();
   int result = open_files(group, options);
   if (result == TERN_EXIT_OK)
-    result = make_tls(options, &pair, &tls);
+    result = tern_serve_tls_load(&group->tls, options, &tls);
   if (result != TERN_EXIT_OK)
     return result;
   make_list(group, options);
   result = make_workers(group, tls);
   tern_tls_unref(tls);
   if (result == TERN_EXIT_OK)
-    announce(&group->list[0], &pair);
+    announce(&group->list[0], &group->tls.pair);
   return result;
 }
 
@@ -402,6 +402,7 @@ static void deinit(struct tern_serve_group *group)
   }
   free(group->list);
   tern_access_log_free(group->access_log);
+  tern_serve_tls_deinit(&group->tls);
   const int fds[] = {group->root_fd, group->upload_fd, group->signal_fd};
   for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
     if (fds[i] >= 0)

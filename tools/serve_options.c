@@ -52,7 +52,8 @@ static void print_help(void)
       "Serves the files of DIR (default: this folder) over HTTP/3.\n\n"
       "  -l, --listen ADDR:PORT   where to listen; default " LISTEN_DEFAULT ", that is everywhere\n"
       "      --cert FILE          certificate chain, PEM\n"
-      "      --key FILE           its private key, PEM; without both a self-signed pair is made\n"
+      "      --key FILE           its private key, PEM; without both a self-signed pair is made;\n"
+      "                           several pairs: by the name that is asked for, else the first\n"
       "      --upload DIR         store the bodies of PUT and POST /name as DIR/name\n"
       "      --upload-max BYTES   refuse larger ones; default 16G\n"
       "      --access-log FILE    a line per request; - is standard output\n"
@@ -67,7 +68,7 @@ static void print_help(void)
       "                           resets are made; with the same, a restarted server goes "
       "on\n" TERN_KNOB_HELP "  -h, --help               this text\n\n"
       "SIGTERM and SIGINT let running requests finish, for at most 5 seconds; a second one\n"
-      "stops at once.");
+      "stops at once. SIGHUP has certificates and keys read again, for new connections.");
 }
 
 static int take_workers(struct tern_serve_options *options)
@@ -78,6 +79,15 @@ static int take_workers(struct tern_serve_options *options)
     return tern_cli_refuse(TERN_SERVE_WHO, "--workers %s: give a number of 1 to %d, or auto",
                            optarg, TERN_WORKERS_MAX);
   options->workers = (uint32_t)number;
+  return TERN_EXIT_OK;
+}
+
+static int take_pair(struct tern_serve_options *options, size_t *count, bool is_cert)
+{
+  if (*count == TERN_SERVE_CERTS_MAX)
+    return tern_cli_refuse(TERN_SERVE_WHO, "at most %d certificates", TERN_SERVE_CERTS_MAX);
+  tern_cert_pair *pair = &options->pairs[(*count)++];
+  *(is_cert ? &pair->cert_file : &pair->key_file) = optarg;
   return TERN_EXIT_OK;
 }
 
@@ -108,11 +118,9 @@ static int take_option(struct tern_serve_options *options, int code)
     return tern_knobs_take(&options->knobs, TERN_SERVE_WHO, code, optarg);
   switch (code) {
   case OPTION_CERT:
-    options->cert = optarg;
-    return TERN_EXIT_OK;
+    return take_pair(options, &options->certs_count, true);
   case OPTION_KEY:
-    options->key = optarg;
-    return TERN_EXIT_OK;
+    return take_pair(options, &options->keys_count, false);
   case OPTION_UPLOAD:
     options->upload = optarg;
     return TERN_EXIT_OK;
@@ -163,7 +171,7 @@ int tern_serve_options_parse(struct tern_serve_options *options, int argc, char 
     return tern_cli_refuse(TERN_SERVE_WHO, "one folder at a time");
   if (optind < argc)
     options->folder = argv[optind];
-  if ((options->cert == NULL) != (options->key == NULL))
+  if (options->certs_count != options->keys_count)
     return tern_cli_refuse(TERN_SERVE_WHO, "--cert and --key go together");
   return tern_knobs_open(&options->knobs, TERN_SERVE_WHO);
 }

@@ -6,17 +6,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <tern/transport.h>
+
 #include "knobs.h"
 
 #define TERN_SERVE_WHO "tern serve"
+#define TERN_SERVE_CERTS_MAX 64
 
 struct tern_serve_options {
   const char *folder;
   tern_addr listen;
-  const char *cert; /* both or none; none = a self-signed pair is made */
-  const char *key;
-  const char *upload;     /* folder; NULL = no uploads */
-  const char *access_log; /* NULL = none */
+  tern_cert_pair pairs[TERN_SERVE_CERTS_MAX];
+  size_t certs_count, keys_count; /* as many; none = a self-signed pair is made */
+  const char *upload;             /* folder; NULL = no uploads */
+  const char *access_log;         /* NULL = none */
   uint64_t upload_max_bytes;
   const char *secret; /* file; NULL = a random one */
   uint32_t conns_max; /* 0 = the default */

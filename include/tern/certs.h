@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* Private keys that are elsewhere: in another thread, another process, a box of its own.
+/* Certificates that are chosen, and private keys that are used, elsewhere: in another thread, another
+ * process, a box of its own.
  *
- * A handshake that needs a signature hands out a piece of work and waits; whoever finishes the work, in
- * whichever thread and however much later, wakes the endpoint, and the handshake goes on:
+ * A handshake that needs one hands out a piece of work and waits; whoever finishes the work, in whichever
+ * thread and however much later, wakes the endpoint, and the handshake goes on:
  *
- *   endpoint's thread   sign(arg, work) ... other connections ...            handshake goes on
- *   yours                        \-- tern_tls_work_finish_signature(work) --/
+ *   endpoint's thread   choose(arg, work) ... other connections ...          handshake goes on
+ *   yours                        \-- tern_tls_work_finish_choice(work, tls) --/
  *
  * A connection that ends meanwhile cancels its work; finish it all the same. */
 #ifndef TERN_CERTS_H
 #define TERN_CERTS_H
 
 #include <tern/base.h>
+#include <tern/config.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -24,6 +26,9 @@ typedef struct tern_tls_work tern_tls_work;
 
 /* Who does what a handshake needs. Hooks, in the endpoint's thread: they must not take long. */
 typedef struct tern_certs_ops {
+  /* Choose what a client is answered with, by the name it asks for; called once per handshake, before
+   * anything else of it is decided. NULL = the tern_tls that the endpoint has. */
+  void (*choose)(void *arg, tern_tls_work *work);
   /* Sign by the key of the certificate. NULL = by tern_tls_config.key_file. */
   void (*sign)(void *arg, tern_tls_work *work);
   void *arg;
@@ -31,7 +36,16 @@ typedef struct tern_certs_ops {
 
 /* The handshake is over without this work: its connection has ended. */
 bool tern_tls_work_is_cancelled(const tern_tls_work *work);
-/* SignatureScheme (RFC 8446 4.2.3), say 0x0403 for ecdsa_secp256r1_sha256. */
+/* SNI as the client sent it, in whichever case; empty if it sent none. */
+tern_slice tern_tls_work_get_server_name(const tern_tls_work *work);
+
+/* For `choose`: certificates, protocols and `certs.sign` of `tls`, which is a server's, hold for this
+ * handshake; session tickets stay those of the endpoint's tern_tls, and early data needs the leave of both.
+ * A reference is taken. NULL: there is none for this name, and the handshake fails with unrecognized_name
+ * (RFC 6066 3). */
+void tern_tls_work_finish_choice(tern_tls_work *work, tern_tls *tls);
+
+/* For `sign`: SignatureScheme (RFC 8446 4.2.3), say 0x0403 for ecdsa_secp256r1_sha256. */
 uint16_t tern_tls_work_get_scheme(const tern_tls_work *work);
 /* What is to be signed, not hashed yet. */
 tern_slice tern_tls_work_get_input(const tern_tls_work *work);

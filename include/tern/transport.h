@@ -89,6 +89,12 @@ void tern_tickets_unref(tern_tickets *tickets);
 TERN_MUST_CHECK tern_status tern_tickets_set_keys(tern_tickets *tickets,
                                                   const tern_ticket_key *keys, size_t count);
 
+/* A certificate chain, leaf first, and its key; PEM, a blob wins over a file. */
+typedef struct tern_cert_pair {
+  const char *cert_file, *key_file;
+  tern_slice cert_pem, key_pem;
+} tern_cert_pair;
+
 /* What a tern_tls is made from. Set the members you need after tern_tls_config_init. Everything is
  * copied. Files are PEM; a blob in memory wins over a file. */
 typedef struct tern_tls_config {
@@ -118,8 +124,14 @@ typedef struct tern_tls_config {
   /* One line of RFC 9850 (SSLKEYLOGFILE) without the newline. A hook. NULL = off. */
   void (*keylog)(void *arg, const char *line);
   void *keylog_arg;
-  /* Server: who signs, if not key_file. Copied; `arg` must outlive the tern_tls. With OpenSSL: TERN_UNSUPPORTED. */
+  /* Server: who chooses certificates and signs, if not these files. Copied; `arg` must outlive the
+   * tern_tls. With OpenSSL: TERN_UNSUPPORTED. */
   tern_certs_ops certs;
+  /* Server: further certificates, for the names that they carry (RFC 6125 6.4: as they are, or with * for
+   * one whole label; names of the first win). Who asks for another name, or none, gets cert_file. Parsed
+   * once, here. Not together with certs.sign. Borrowed for the call. */
+  const tern_cert_pair *more_certs;
+  size_t more_certs_count;
 } tern_tls_config;
 
 void tern_tls_config_init(tern_tls_config *config, size_t size);
@@ -127,6 +139,8 @@ void tern_tls_config_init(tern_tls_config *config, size_t size);
  * tern_endpoint_new. On failure `why` has a sentence that names the file or option. */
 TERN_MUST_CHECK tern_status tern_tls_new(tern_tls **out, const tern_tls_config *config, char *why,
                                          size_t why_size);
+/* One more reference, from any thread; returns `tls`. */
+tern_tls *tern_tls_ref(tern_tls *tls);
 void tern_tls_unref(tern_tls *tls);
 /* "AWS-LC 1.2.3" */
 const char *tern_tls_library(void);
@@ -201,7 +215,8 @@ uint32_t tern_steer_get_worker(const tern_steer *steer, const uint8_t *id);
 
 /* No new connections; GOAWAY-like work is the application's. on_drained follows. */
 void tern_endpoint_drain(tern_endpoint *endpoint);
-/* Changes the certificates for new connections. */
+/* Changes the certificates for new connections: those under way keep theirs. Give both the same
+ * `tickets`, and sessions resume as before. In the endpoint's thread. */
 void tern_endpoint_set_server_tls(tern_endpoint *endpoint, tern_tls *tls);
 
 typedef struct tern_endpoint_stats {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Private keys that are elsewhere, by AWS-LC's SSL_PRIVATE_KEY_METHOD. */
+/* Certificates and private keys from elsewhere, by AWS-LC's callbacks that may answer "later". */
 #ifndef TERN_TLS_CERTS_AWSLC_H
 #define TERN_TLS_CERTS_AWSLC_H
 
-struct ssl_ctx_st;
+struct tern_tls;
 
-/* Has the application sign for the certificate that `ctx` has. The app data of its SSL objects is their
- * struct tern_tls_session. */
-void tern_tls_sign_elsewhere(struct ssl_ctx_st *ctx);
+/* Has the library ask tls->certs, as far as it is set. The certificate is loaded; the app data of the SSL
+ * objects of tls->ctx is their struct tern_tls_session. */
+void tern_tls_use_certs(struct tern_tls *tls);
 
 #endif

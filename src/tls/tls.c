@@ -11,7 +11,7 @@
 
 /* ---- tern_tls ------------------------------------------------------------------------------ */
 
-struct tern_tls *tern_tls_ref(struct tern_tls *tls)
+tern_tls *tern_tls_ref(tern_tls *tls)
 {
   atomic_fetch_add_explicit(&tls->refs, 1, memory_order_relaxed);
   return tls;
@@ -86,6 +86,7 @@ static void drop_lent(struct tern_tls_session *session)
 void tern_tls_session_deinit(struct tern_tls_session *session)
 {
   tern_tls_work_drop(session->work);
+  tern_tls_unref(session->choice);
   drop_lent(session);
   while (session->head != NULL) {
     struct tern_tls_fact_node *node = session->head;

@@ -118,8 +118,6 @@ bool tern_tls_session_is_resumed(const struct tern_tls_session *session);
 /* The peer's certificate chain and name were checked. */
 bool tern_tls_session_is_peer_verified(const struct tern_tls_session *session);
 
-/* One more reference; returns `tls`. tern_tls_unref is public. */
-struct tern_tls *tern_tls_ref(struct tern_tls *tls);
 bool tern_tls_is_server(const struct tern_tls *tls); /* tls_sim: both; false */
 /* Server: early data may be taken. */
 bool tern_tls_takes_early(const struct tern_tls *tls);

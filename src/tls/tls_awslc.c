@@ -179,9 +179,9 @@ static tern_status configure(struct awslc_tls *tls, const tern_tls_config *confi
     SSL_CTX_set_keylog_callback(ctx, log_key);
   if (config->is_server) {
     SSL_CTX_set_alpn_select_cb(ctx, select_alpn, &tls->base);
-    tern_status status = tern_tls_load_server(ctx, config, why, why_size);
-    if (status == TERN_OK && config->certs.sign != NULL)
-      tern_tls_sign_elsewhere(ctx);
+    tern_status status = tern_tls_load_server(&tls->base, ctx, config, why, why_size);
+    if (status == TERN_OK)
+      tern_tls_use_certs(&tls->base);
     return status;
   }
   if (SSL_CTX_set_alpn_protos(ctx, tls->base.alpn, (unsigned)tls->base.alpn_len) != 0)

@@ -34,6 +34,8 @@ struct tern_tls {
   const struct tern_tls_ops *ops;
   atomic_uint refs; /* endpoints of several threads may share one */
   tern_certs_ops certs;
+  struct tern_tls_names *names; /* further certificates, by name; or NULL */
+  struct ssl_ctx_st *ctx;       /* of the backend, borrowed */
   bool is_server;
   bool serves_both;                /* tls_sim */
   uint8_t alpn[TERN_TLS_ALPN_MAX]; /* [rfc7301-3.1] length-prefixed names, in order of preference */
@@ -62,6 +64,7 @@ struct tern_tls_session {
   struct tern_tls_inbox *inbox;
   void *owner;                /* of works, as the inbox gives it back */
   struct tern_tls_work *work; /* under way or finished, not used yet; or NULL */
+  struct tern_tls *choice;    /* server: a reference; what is used in place of `tls`, or NULL */
   bool is_server;
   bool is_complete;
   bool is_failed;

@@ -8,6 +8,7 @@
 
 #include "base/cursor.h"
 #include "crypto/provider.h"
+#include "tls/names.h"
 #include "tls/tls_backend.h"
 
 #define TICKETS_MAX 4
@@ -49,28 +50,28 @@ void tern_tls_config_init(tern_tls_config *config, size_t size)
 
 static bool has_cert(const tern_tls_config *config)
 {
-  return config->cert_pem.len != 0 || config->cert_file != NULL;
+  return config->cert_pem.len != 0 || config->cert_file != NULL || config->certs.choose != NULL;
 }
 
 static bool has_key(const tern_tls_config *config)
 {
-  return config->key_pem.len != 0 || config->key_file != NULL || config->certs.sign != NULL;
+  return config->key_pem.len != 0 || config->key_file != NULL || config->certs.sign != NULL ||
+         config->certs.choose != NULL;
 }
 
 static tern_status check_config(const tern_tls_config *config, char *why, size_t why_size)
 {
   char ciphers[TERN_TLS_CIPHERS_MAX];
   if (config->is_server && !has_cert(config)) {
-    tern_tls_explain(why, why_size, "a server needs cert_file or cert_pem");
+    tern_tls_explain(why, why_size, "a server needs cert_file, cert_pem or certs.choose");
     return TERN_INVALID;
   }
   if (config->is_server && !has_key(config)) {
-    tern_tls_explain(why, why_size, "a server needs key_file, key_pem or certs.sign");
+    tern_tls_explain(why, why_size, "a server needs key_file, key_pem, certs.sign or certs.choose");
     return TERN_INVALID;
   }
-  if (!HAS_WORKS && config->certs.sign != NULL) {
-    tern_tls_explain(why, why_size, "certs.sign: %s cannot wait for signatures here",
-                     tern_tls_library());
+  if (!HAS_WORKS && (config->certs.sign != NULL || config->certs.choose != NULL)) {
+    tern_tls_explain(why, why_size, "certs: handshakes cannot wait with %s", tern_tls_library());
     return TERN_UNSUPPORTED;
   }
   if (config->tickets_count > TICKETS_MAX) {
@@ -114,6 +115,7 @@ static tern_status init_tickets(struct tern_tls *tls, const tern_tls_config *con
 
 void tern_tls_deinit(struct tern_tls *tls)
 {
+  tern_tls_names_free(tls->names);
   tern_tickets_unref(tls->tickets);
 }
 
@@ -142,7 +144,10 @@ tern_status tern_tls_init(struct tern_tls *tls, const struct tern_tls_ops *ops,
                      TERN_TLS_ALPN_MAX);
     return TERN_INVALID;
   }
-  return init_tickets(tls, config);
+  tern_status status = init_tickets(tls, config);
+  if (status == TERN_OK && config->more_certs_count != 0)
+    status = tern_tls_names_new(&tls->names, config, why, why_size);
+  return status;
 }
 
 static bool offers(tern_slice offered, tern_slice name)

@@ -104,7 +104,7 @@ static tern_status configure(struct openssl_tls *tls, const tern_tls_config *con
     SSL_CTX_set_keylog_callback(ctx, log_key);
   if (config->is_server) {
     SSL_CTX_set_alpn_select_cb(ctx, select_alpn, &tls->base);
-    return tern_tls_load_server(ctx, config, why, why_size);
+    return tern_tls_load_server(&tls->base, ctx, config, why, why_size);
   }
   if (SSL_CTX_set_alpn_protos(ctx, tls->base.alpn, (unsigned)tls->base.alpn_len) != 0)
     return tern_tls_refuse(why, why_size, "alpn");

@@ -12,6 +12,7 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include "tls/names.h"
 #include "tls/tls_backend.h"
 
 /* Where the two libraries' types differ. */
@@ -94,6 +95,62 @@ EVP_PKEY *tern_tls_read_key(tern_slice pem)
   return key;
 }
 
+/* ---- pairs of their own --------------------------------------------------------------------------- */
+
+static bool read_chain(struct tern_tls_cert *cert, BIO *bio)
+{
+  cert->leaf = PEM_read_bio_X509(bio, NULL, refuse_password, NULL);
+  cert->chain = sk_X509_new_null();
+  while (cert->leaf != NULL && cert->chain != NULL) {
+    X509 *next = PEM_read_bio_X509(bio, NULL, refuse_password, NULL);
+    if (next == NULL)
+      return is_at_end();
+    if (sk_X509_push(cert->chain, next) == 0) {
+      X509_free(next);
+      return false;
+    }
+  }
+  return false;
+}
+
+static bool read_key(struct tern_tls_cert *cert, BIO *bio)
+{
+  cert->key = PEM_read_bio_PrivateKey(bio, NULL, refuse_password, NULL);
+  return cert->key != NULL && X509_check_private_key(cert->leaf, cert->key) == 1;
+}
+
+/* Runs `read` over a blob or file. */
+static tern_status read_pem(struct tern_tls_cert *cert, bool (*read)(struct tern_tls_cert *, BIO *),
+                            struct pem pem, char *why, size_t why_size)
+{
+  BIO *bio = pem.blob.len != 0 || pem.file != NULL ? open_pem(pem) : NULL;
+  bool is_ok = bio != NULL && read(cert, bio);
+  BIO_free(bio);
+  if (!is_ok)
+    return tern_tls_refuse(why, why_size, pem.file != NULL ? pem.file : "PEM data in memory");
+  ERR_clear_error(); /* the end of a PEM file counts as an error there */
+  return TERN_OK;
+}
+
+tern_status tern_tls_cert_init(struct tern_tls_cert *cert, const tern_cert_pair *pair, char *why,
+                               size_t why_size)
+{
+  const struct pem chain = {pair->cert_pem, pair->cert_file}, key = {pair->key_pem, pair->key_file};
+  tern_status status = read_pem(cert, read_chain, chain, why, why_size);
+  if (status == TERN_OK)
+    status = read_pem(cert, read_key, key, why, why_size);
+  return status;
+}
+
+void tern_tls_cert_deinit(struct tern_tls_cert *cert)
+{
+  X509_free(cert->leaf);
+  sk_X509_pop_free(cert->chain, X509_free);
+  EVP_PKEY_free(cert->key);
+}
+
+/* ---- the pair of a context ------------------------------------------------------------------------ */
+
 static bool load_key(SSL_CTX *ctx, BIO *bio)
 {
   EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, refuse_password, NULL);
@@ -128,9 +185,14 @@ static tern_status load_pem(SSL_CTX *ctx, bool (*load)(SSL_CTX *, BIO *), struct
   return TERN_OK;
 }
 
-tern_status tern_tls_load_server(SSL_CTX *ctx, const tern_tls_config *config, char *why,
-                                 size_t why_size)
+tern_status tern_tls_load_server(struct tern_tls *tls, SSL_CTX *ctx, const tern_tls_config *config,
+                                 char *why, size_t why_size)
 {
+  tls->ctx = ctx;
+  if (tls->names != NULL)
+    tern_tls_names_serve(tls->names, ctx);
+  if (config->cert_pem.len == 0 && config->cert_file == NULL)
+    return TERN_OK; /* certs.choose has all of it */
   const struct pem chain = {config->cert_pem, config->cert_file};
   const struct pem key = {config->key_pem, config->key_file};
   tern_status status = load_pem(ctx, load_chain, chain, why, why_size);

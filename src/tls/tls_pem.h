@@ -10,17 +10,31 @@
 struct ssl_ctx_st;
 struct ssl_st;
 struct evp_pkey_st;
+struct x509_st;
+struct stack_st_X509;
 
 /* The library's last complaint; its queue is left empty. Never NULL. */
 const char *tern_tls_take_library_error(void);
 /* Says "<what>: <the library's complaint>" and answers TERN_TLS. */
 tern_status tern_tls_refuse(char *why, size_t why_size, const char *what);
 
+/* A parsed tern_cert_pair. */
+struct tern_tls_cert {
+  struct x509_st *leaf;
+  struct stack_st_X509 *chain; /* without the leaf */
+  struct evp_pkey_st *key;
+};
+/* `cert` is zero before, and to be deinit'ed also on failure. */
+TERN_MUST_CHECK tern_status tern_tls_cert_init(struct tern_tls_cert *cert,
+                                               const tern_cert_pair *pair, char *why,
+                                               size_t why_size);
+void tern_tls_cert_deinit(struct tern_tls_cert *cert);
+
 /* NULL: the library says why. */
 TERN_MUST_CHECK struct evp_pkey_st *tern_tls_read_key(tern_slice pem);
 
-/* Certificate chain of a server, and its key unless others sign. */
-TERN_MUST_CHECK tern_status tern_tls_load_server(struct ssl_ctx_st *ctx,
+/* Certificates of a server, and the key unless others sign. */
+TERN_MUST_CHECK tern_status tern_tls_load_server(struct tern_tls *tls, struct ssl_ctx_st *ctx,
                                                  const tern_tls_config *config, char *why,
                                                  size_t why_size);
 /* Verification and the roots of a client. */

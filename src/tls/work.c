@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/list.h"
+#include "tls/tls.h"
 
 struct tern_tls_inbox {
   atomic_flag lock;
@@ -28,9 +29,11 @@ struct tern_tls_work {
   atomic_uint refs;
   uint16_t scheme;
   size_t input_bytes;
+  size_t name_bytes;
+  tern_tls *choice; /* a reference, or NULL */
   size_t signature_bytes;
   uint8_t signature[TERN_SIGNATURE_MAX];
-  uint8_t input[];
+  uint8_t bytes[]; /* input, name */
 };
 
 /* ---- the inbox ----------------------------------------------------------------------------- */
@@ -105,7 +108,7 @@ void *tern_tls_inbox_take(struct tern_tls_inbox *inbox)
 
 struct tern_tls_work *tern_tls_work_new(const struct tern_tls_work_args *args)
 {
-  size_t size = sizeof(struct tern_tls_work) + args->input.len;
+  size_t size = sizeof(struct tern_tls_work) + args->input.len + args->server_name.len;
   struct tern_tls_work *work = tern_alloc_system.take(tern_alloc_system.arg, size);
   if (work == NULL)
     return NULL;
@@ -115,7 +118,10 @@ struct tern_tls_work *tern_tls_work_new(const struct tern_tls_work_args *args)
   work->scheme = args->scheme;
   work->input_bytes = args->input.len;
   if (args->input.len != 0)
-    memcpy(work->input, args->input.data, args->input.len);
+    memcpy(work->bytes, args->input.data, args->input.len);
+  work->name_bytes = args->server_name.len;
+  if (args->server_name.len != 0)
+    memcpy(work->bytes + args->input.len, args->server_name.data, args->server_name.len);
   atomic_init(&work->refs, 2);
   atomic_fetch_add_explicit(&args->inbox->refs, 1, memory_order_relaxed);
   return work;
@@ -126,7 +132,9 @@ static void unref(struct tern_tls_work *work)
   struct tern_tls_inbox *inbox = work->inbox;
   if (atomic_fetch_sub_explicit(&work->refs, 1, memory_order_acq_rel) != 1)
     return;
-  tern_alloc_system.give(tern_alloc_system.arg, work, sizeof *work + work->input_bytes);
+  tern_tls_unref(work->choice);
+  tern_alloc_system.give(tern_alloc_system.arg, work,
+                         sizeof *work + work->input_bytes + work->name_bytes);
   unref_inbox(inbox);
 }
 
@@ -138,12 +146,19 @@ static enum work_state get_state(const struct tern_tls_work *work)
   return state;
 }
 
-bool tern_tls_work_find_signature(const struct tern_tls_work *work, tern_slice *signature)
+bool tern_tls_work_is_finished(const struct tern_tls_work *work)
 {
-  if (get_state(work) != WORK_FINISHED)
-    return false;
-  *signature = tern_slice_of(work->signature, work->signature_bytes);
-  return true;
+  return get_state(work) == WORK_FINISHED;
+}
+
+tern_slice tern_tls_work_get_signature(const struct tern_tls_work *work)
+{
+  return tern_slice_of(work->signature, work->signature_bytes);
+}
+
+tern_tls *tern_tls_work_find_choice(const struct tern_tls_work *work)
+{
+  return work->choice;
 }
 
 void tern_tls_work_drop(struct tern_tls_work *work)
@@ -173,7 +188,12 @@ uint16_t tern_tls_work_get_scheme(const tern_tls_work *work)
 
 tern_slice tern_tls_work_get_input(const tern_tls_work *work)
 {
-  return tern_slice_of(work->input, work->input_bytes);
+  return tern_slice_of(work->bytes, work->input_bytes);
+}
+
+tern_slice tern_tls_work_get_server_name(const tern_tls_work *work)
+{
+  return tern_slice_of(work->bytes + work->input_bytes, work->name_bytes);
 }
 
 /* With the lock held. */
@@ -196,6 +216,17 @@ void tern_tls_work_finish_signature(tern_tls_work *work, tern_slice signature)
     memcpy(work->signature, signature.data, signature.len);
     work->signature_bytes = signature.len;
   }
+  if (work->state == WORK_OUT)
+    hand_in(work);
+  unlock(work->inbox);
+  unref(work);
+}
+
+void tern_tls_work_finish_choice(tern_tls_work *work, tern_tls *tls)
+{
+  lock(work->inbox);
+  TERN_ASSERT(work->state != WORK_FINISHED);
+  work->choice = tls != NULL ? tern_tls_ref(tls) : NULL;
   if (work->state == WORK_OUT)
     hand_in(work);
   unlock(work->inbox);

@@ -28,15 +28,20 @@ void *tern_tls_inbox_take(struct tern_tls_inbox *inbox);
 
 struct tern_tls_work_args {
   struct tern_tls_inbox *inbox;
-  void *owner; /* what tern_tls_inbox_take gives back */
+  void *owner;            /* what tern_tls_inbox_take gives back */
+  tern_slice server_name; /* copied */
   uint16_t scheme;
   tern_slice input; /* copied */
 };
 
 /* One reference each for the session and the application. NULL without memory. */
 struct tern_tls_work *tern_tls_work_new(const struct tern_tls_work_args *args);
-/* The session's look: false while it is not finished. The slice is good until drop; empty: it failed. */
-bool tern_tls_work_find_signature(const struct tern_tls_work *work, tern_slice *signature);
+/* The session's look. Once it is finished, the results hold until drop. */
+bool tern_tls_work_is_finished(const struct tern_tls_work *work);
+/* Empty: it failed. */
+tern_slice tern_tls_work_get_signature(const struct tern_tls_work *work);
+/* Borrowed; NULL: none. */
+tern_tls *tern_tls_work_find_choice(const struct tern_tls_work *work);
 /* The session's end of it: cancels what is not finished. NULL is fine. */
 void tern_tls_work_drop(struct tern_tls_work *work);
 

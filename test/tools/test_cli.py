@@ -359,6 +359,51 @@ class Stopping(Case):
         server.program.communicate(timeout=SECONDS)
         self.assertEqual(server.program.returncode, 0)
 
+    def make_pair(self, name, *names):
+        cert, key = os.path.join(self.at, name + ".pem"), os.path.join(self.at, name + ".key")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                        "-nodes", "-days", "2", "-subj", "/CN=" + name, "-addext",
+                        "subjectAltName=" + ",".join("DNS:" + name for name in names), "-keyout", key, "-out",
+                        cert], check=True, capture_output=True)
+        return cert, key
+
+    def test_names_and_reload(self):
+        """The certificate by the name asked for; SIGHUP reads them anew while a transfer runs."""
+        other, other_key = self.make_pair("other", "www.tern.example", "*.wild.example")
+        server = Server(self.www, "--workers", "2", "--cert", self.cert, "--key", self.key, "--cert", other,
+                        "--key", other_key)
+
+        def can_get(cert, name):
+            return run("get", "--cacert", cert, "--resolve", f"{name}:{server.port}:127.0.0.1",
+                       server.url("/small.txt", name)).returncode == 0
+
+        self.assertTrue(can_get(self.cert, "localhost"))
+        self.assertTrue(can_get(other, "www.tern.example"))
+        self.assertTrue(can_get(other, "a.wild.example"))
+        self.assertFalse(can_get(other, "a.b.wild.example"))
+        output = os.path.join(self.at, "during")
+        os.mkfifo(output)
+        client = subprocess.Popen([TERN, "get", "--cacert", self.cert, "-o", output, server.url("/big.bin")],
+                                  stderr=subprocess.PIPE, text=True)
+        with open(output, "rb") as pipe:
+            first = pipe.read(1)
+            shutil.copy(other, other + ".old")
+            self.make_pair("other", "new.tern.example")
+            server.program.send_signal(signal.SIGHUP)
+            patience = time.monotonic() + 10
+            while not can_get(other, "new.tern.example") and time.monotonic() < patience:
+                pass
+            self.assertTrue(can_get(other, "new.tern.example"))
+            self.assertFalse(can_get(other + ".old", "www.tern.example"))
+            rest = pipe.read()
+        self.assertEqual((client.communicate(timeout=SECONDS)[1], client.returncode), ("", 0))
+        self.assertTrue(first + rest == self.big)
+        with open(other, "w", encoding="ascii") as file:
+            file.write("no certificate")
+        server.program.send_signal(signal.SIGHUP)
+        self.assertTrue(can_get(self.cert, "localhost"))
+        self.assertEqual(server.stop()[0], 0)
+
     def test_self_signed(self):
         with tempfile.TemporaryDirectory() as runtime:
             os.environ["XDG_RUNTIME_DIR"] = runtime
