@@ -8,6 +8,7 @@
 #   make check        includes, sizes, format, warnings, lint: all that needs no run
 #   make caps         lifts each bound in turn and shows that its test then fails
 #   make asan         the tests under address and undefined-behaviour sanitizers
+#   make openssl      the tests with OpenSSL 3.5, in a Debian 13 folder made by debootstrap
 #   make fuzz         each fuzzer for FUZZ_SECONDS
 #   make interop      against QUIC stacks of other people
 #   make bench        figures; bench-quick: the same in about a minute
@@ -90,6 +91,10 @@ clang:
 	@$(call configure,clang,)
 	@$(call locked,clang) cmake --build build/clang -j $(JOBS)
 	@scripts/run_ctest.sh build/clang $(JOBS)
+
+.PHONY: openssl
+openssl:
+	@scripts/openssl_suite.sh
 
 release: setup
 	@$(call configure,release,)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Installs what a make target needs, from the distribution's packages, and builds AWS-LC.
 #
-#   scripts/setup.sh [build] [test] [check] [fuzz] [demo] [bench] [profile]      default: build
+#   scripts/setup.sh [build] [test] [check] [fuzz] [demo] [bench] [profile] [openssl]      default: build
 #
 # Says nothing when there is nothing to do, and asks nothing. On Debian and its kin missing packages
 # are installed (as root, or by a sudo that asks no password); elsewhere their names are printed.
@@ -30,11 +30,13 @@ has() {
   liburing-dev) has_header liburing.h ;;
   libbrotli-dev) has_header brotli/decode.h ;;
   zlib1g-dev) has_header zlib.h ;;
+  libzstd-dev) has_header zstd.h ;;
   libyaml-dev) has_header yaml.h ;;
   git) has_all git ;;
   linux-perf) has_all perf ;;
   valgrind) has_all valgrind ;;
   heaptrack) has_all heaptrack ;;
+  debootstrap) has_all debootstrap ;;
   *) return 1 ;;
   esac
 }
@@ -59,12 +61,17 @@ awslc=no runtime=no
 for kind; do
   case $kind in
   build) wanted+=" build-essential cmake ninja-build pkg-config python3 util-linux"; optional+=" liburing-dev libyaml-dev"; awslc=yes ;;
-  test) wanted+=" libcmocka-dev libssl-dev openssl" ;;
+  test)
+    wanted+=" libcmocka-dev libssl-dev openssl"
+    # what Debian's libcrypto.a is linked with
+    [ "${TERN_TLS:-awslc}" != openssl ] || wanted+=" zlib1g-dev libzstd-dev"
+    ;;
   check) wanted+=" clang clang-format clang-tidy libcmocka-dev" ;;
   fuzz) wanted+=" clang"; runtime=yes ;;
   demo | bench) wanted+=" openssl" ;;
   profile) wanted+=" openssl linux-perf valgrind heaptrack" ;;
-  *) echo "setup: '$kind' is none of build, test, check, fuzz, demo, bench, profile" >&2; exit 2 ;;
+  openssl) wanted+=" debootstrap" ;;
+  *) echo "setup: '$kind' is none of build, test, check, fuzz, demo, bench, profile, openssl" >&2; exit 2 ;;
   esac
 done
 
@@ -93,6 +100,7 @@ install() { # package...
     echo "setup: apt-get could not install: $* (see $log)" >&2
     exit 1
   fi
+  exec 8>&- # the next call waits for this lock too
 }
 
 missing=()

@@ -11,21 +11,13 @@
 #include <openssl/err.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 
 #include "crypto/provider.h"
 #include "tls/certs_awslc.h"
 #include "tls/tls_backend.h"
+#include "tls/tls_library.h"
 #include "tls/tls_pem.h"
 #include "wire/quic.h"
-
-struct awslc_tls {
-  struct tern_tls base;
-  SSL_CTX *ctx;
-  bool verifies_peer;
-  void (*keylog)(void *arg, const char *line);
-  void *keylog_arg;
-};
 
 struct awslc_session {
   struct tern_tls_session base;
@@ -46,24 +38,6 @@ const char *tern_tls_library(void)
 
 /* ---- configuration ------------------------------------------------------------------------- */
 
-static int select_alpn(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *in,
-                       unsigned in_len, void *arg)
-{
-  tern_slice name = tern_tls_choose_alpn(arg, tern_slice_of(in, in_len));
-  (void)ssl;
-  if (name.len == 0)
-    return SSL_TLSEXT_ERR_ALERT_FATAL; /* [rfc9001-8.1] no_application_protocol */
-  *out = name.data;
-  *out_len = (uint8_t)name.len;
-  return SSL_TLSEXT_ERR_OK;
-}
-
-static void log_key(const SSL *ssl, const char *line)
-{
-  const struct awslc_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-  tls->keylog(tls->keylog_arg, line);
-}
-
 static bool set_ciphers(SSL_CTX *ctx, const char *ciphers)
 {
 #if defined(OPENSSL_IS_AWSLC)
@@ -77,11 +51,6 @@ static bool set_ciphers(SSL_CTX *ctx, const char *ciphers)
 }
 
 /* ---- tickets ------------------------------------------------------------------------------- */
-
-static struct tern_tls_session *session_of(const SSL *ssl)
-{
-  return SSL_get_app_data(ssl);
-}
 
 static void fill_random(void *arg, uint8_t *data, size_t len)
 {
@@ -99,7 +68,7 @@ static int seal_ticket(SSL *ssl, uint8_t *out, size_t *out_len, size_t out_max, 
                        size_t in_len)
 {
   static const tern_random_ops random = {fill_random, NULL};
-  const struct awslc_session *session = (const struct awslc_session *)session_of(ssl);
+  const struct awslc_session *session = (const struct awslc_session *)tern_tls_library_session(ssl);
   const struct tern_ticket_context context = {&random, session->now};
   if (in_len + TERN_TICKET_OVERHEAD > out_max)
     return 0;
@@ -112,7 +81,7 @@ static int seal_ticket(SSL *ssl, uint8_t *out, size_t *out_len, size_t out_max, 
 static enum ssl_ticket_aead_result_t open_ticket(SSL *ssl, uint8_t *out, size_t *out_len,
                                                  size_t out_max, const uint8_t *in, size_t in_len)
 {
-  const struct awslc_session *session = (const struct awslc_session *)session_of(ssl);
+  const struct awslc_session *session = (const struct awslc_session *)tern_tls_library_session(ssl);
   struct tern_tickets *tickets = session->base.tls->tickets;
   tern_slice ticket = tern_slice_of(in, in_len);
   if (in_len < TERN_TICKET_OVERHEAD || in_len - TERN_TICKET_OVERHEAD > out_max ||
@@ -130,16 +99,15 @@ static int on_session(SSL *ssl, SSL_SESSION *ticket)
   uint8_t *bytes;
   size_t len;
   if (SSL_SESSION_to_bytes(ticket, &bytes, &len) == 1) {
-    (void)tern_tls_push_ticket(session_of(ssl), tern_slice_of(bytes, len));
+    (void)tern_tls_push_ticket(tern_tls_library_session(ssl), tern_slice_of(bytes, len));
     OPENSSL_free(bytes);
   }
   return 0; /* the library keeps what is its own */
 }
 
-static void configure_tickets(const struct awslc_tls *tls, const tern_tls_config *config)
+static void configure_tickets(SSL_CTX *ctx, const tern_tls_config *config)
 {
   static const SSL_TICKET_AEAD_METHOD method = {ticket_overhead, seal_ticket, open_ticket};
-  SSL_CTX *ctx = tls->ctx;
   if (!config->is_server) {
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(ctx, on_session);
@@ -159,67 +127,28 @@ static void configure_tickets(const struct awslc_tls *tls, const tern_tls_config
 
 static const SSL_QUIC_METHOD *quic_method(void);
 
-static tern_status configure(struct awslc_tls *tls, const tern_tls_config *config, char *why,
+static tern_status configure(struct tern_tls_library *tls, const tern_tls_config *config, char *why,
                              size_t why_size)
 {
   SSL_CTX *ctx = tls->ctx;
-  /* [rfc9001-4.2] MUST NOT use TLS versions older than 1.3. */
-  if (SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) != 1 ||
-      SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 ||
-      SSL_CTX_set_quic_method(ctx, quic_method()) != 1)
+  if (SSL_CTX_set_quic_method(ctx, quic_method()) != 1)
     return tern_tls_refuse(why, why_size, "TLS 1.3 for QUIC");
   if (!set_ciphers(ctx, config->ciphers))
     return tern_tls_refuse(why, why_size, "ciphers");
   if (SSL_CTX_set1_groups_list(ctx, config->groups != NULL ? config->groups
                                                            : TERN_TLS_GROUPS_DEFAULT) != 1)
     return tern_tls_refuse(why, why_size, "groups");
-  configure_tickets(tls, config);
-  SSL_CTX_set_app_data(ctx, tls);
-  if (config->keylog != NULL)
-    SSL_CTX_set_keylog_callback(ctx, log_key);
-  if (config->is_server) {
-    SSL_CTX_set_alpn_select_cb(ctx, select_alpn, &tls->base);
-    tern_status status = tern_tls_load_server(&tls->base, ctx, config, why, why_size);
-    if (status == TERN_OK)
-      tern_tls_use_certs(&tls->base);
-    return status;
-  }
-  if (SSL_CTX_set_alpn_protos(ctx, tls->base.alpn, (unsigned)tls->base.alpn_len) != 0)
-    return tern_tls_refuse(why, why_size, "alpn");
-  return tern_tls_load_client(ctx, config, why, why_size);
-}
-
-static void free_tls(struct tern_tls *base)
-{
-  struct awslc_tls *tls = (struct awslc_tls *)base;
-  SSL_CTX_free(tls->ctx);
-  tern_tls_deinit(base);
-  tern_alloc_system.give(tern_alloc_system.arg, tls, sizeof *tls);
+  configure_tickets(ctx, config);
+  if (config->is_server)
+    tern_tls_use_certs(&tls->base);
+  return TERN_OK;
 }
 
 tern_status tern_tls_backend_new(struct tern_tls **out, const tern_tls_config *config, char *why,
                                  size_t why_size)
 {
-  struct awslc_tls *tls = tern_alloc_system.take(tern_alloc_system.arg, sizeof *tls);
-  if (tls == NULL)
-    return TERN_NOMEM;
-  memset(tls, 0, sizeof *tls);
-  ERR_clear_error();
-  tls->verifies_peer = !config->is_server && !config->insecure_no_verify;
-  tls->keylog = config->keylog;
-  tls->keylog_arg = config->keylog_arg;
-  tls->ctx = SSL_CTX_new(TLS_method());
-  tern_status status = tls->ctx != NULL ? TERN_OK : TERN_NOMEM;
-  if (status == TERN_OK)
-    status = tern_tls_init(&tls->base, &awslc_ops, config, why, why_size);
-  if (status == TERN_OK)
-    status = configure(tls, config, why, why_size);
-  if (status != TERN_OK) {
-    free_tls(&tls->base);
-    return status;
-  }
-  *out = &tls->base;
-  return TERN_OK;
+  const struct tern_tls_library_args args = {&awslc_ops, config, configure};
+  return tern_tls_library_new(out, &args, why, why_size);
 }
 
 /* ---- callbacks: they only append facts ----------------------------------------------------- */
@@ -227,7 +156,7 @@ tern_status tern_tls_backend_new(struct tern_tls **out, const tern_tls_config *c
 /* The peer's transport parameters, as soon as TLS has read them: before the secrets that follow. */
 static bool note_params(const SSL *ssl)
 {
-  struct tern_tls_session *session = session_of(ssl);
+  struct tern_tls_session *session = tern_tls_library_session(ssl);
   const uint8_t *params;
   size_t len;
   if (session->has_params)
@@ -242,8 +171,8 @@ static int push_secret(SSL *ssl, enum ssl_encryption_level_t level, bool is_tx,
   enum tern_aead_id aead;
   if (!tern_tls_find_aead(SSL_CIPHER_get_protocol_id(cipher), &aead))
     return 0;
-  return note_params(ssl) &&
-         tern_tls_push_secret(session_of(ssl), (enum tern_level)level, is_tx, aead, secret);
+  return note_params(ssl) && tern_tls_push_secret(tern_tls_library_session(ssl),
+                                                  (enum tern_level)level, is_tx, aead, secret);
 }
 
 static int on_read_secret(SSL *ssl, enum ssl_encryption_level_t level, const SSL_CIPHER *cipher,
@@ -261,8 +190,8 @@ static int on_write_secret(SSL *ssl, enum ssl_encryption_level_t level, const SS
 static int on_handshake_data(SSL *ssl, enum ssl_encryption_level_t level, const uint8_t *data,
                              size_t len)
 {
-  return note_params(ssl) &&
-         tern_tls_push_crypto(session_of(ssl), (enum tern_level)level, tern_slice_of(data, len));
+  return note_params(ssl) && tern_tls_push_crypto(tern_tls_library_session(ssl),
+                                                  (enum tern_level)level, tern_slice_of(data, len));
 }
 
 static int on_flush(SSL *ssl)
@@ -274,7 +203,8 @@ static int on_flush(SSL *ssl)
 static int on_alert(SSL *ssl, enum ssl_encryption_level_t level, uint8_t alert)
 {
   (void)level;
-  tern_tls_push_alert(session_of(ssl), alert, ""); /* the text follows when the call returns */
+  tern_tls_push_alert(tern_tls_library_session(ssl), alert,
+                      ""); /* the text follows when the call returns */
   return 1;
 }
 
@@ -333,7 +263,7 @@ static void set_ticket(const struct awslc_session *session,
 static tern_status start_ssl(struct awslc_session *session,
                              const struct tern_tls_session_args *args)
 {
-  const struct awslc_tls *tls = (const struct awslc_tls *)session->base.tls;
+  const struct tern_tls_library *tls = (const struct tern_tls_library *)session->base.tls;
   session->ssl = SSL_new(tls->ctx);
   if (session->ssl == NULL)
     return TERN_NOMEM;
@@ -374,51 +304,6 @@ static void release_session(struct tern_tls_session *base)
   session->ssl = NULL;
 }
 
-/* The library has failed: keep its alert, or make one, and add why. */
-static void explain_failure(struct awslc_session *session)
-{
-  long verdict = SSL_get_verify_result(session->ssl);
-  const char *text = tern_tls_take_library_error();
-  if (verdict != X509_V_OK)
-    text = X509_verify_cert_error_string(verdict);
-  tern_tls_push_alert(&session->base, TERN_ALERT_INTERNAL_ERROR, text);
-}
-
-/* False: an alert was raised. */
-static bool summarise(struct awslc_session *session, struct tern_tls_summary *summary)
-{
-  const struct awslc_tls *tls = (const struct awslc_tls *)session->base.tls;
-  SSL *ssl = session->ssl;
-  const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-  enum tern_aead_id aead;
-  const uint8_t *alpn;
-  unsigned alpn_len;
-
-  SSL_get0_alpn_selected(ssl, &alpn, &alpn_len);
-  if (alpn_len == 0) {
-    tern_tls_push_alert(&session->base, TERN_ALERT_NO_APPLICATION_PROTOCOL, "no protocol chosen");
-    return false;
-  }
-  if (!session->base.has_params ||
-      !tern_tls_find_aead(SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl)), &aead)) {
-    tern_tls_push_alert(&session->base, TERN_ALERT_MISSING_EXTENSION, "no transport parameters");
-    return false;
-  }
-  if (tls->verifies_peer && SSL_get_verify_result(ssl) != X509_V_OK) {
-    tern_tls_push_alert(&session->base, TERN_ALERT_BAD_CERTIFICATE, "certificate not verified");
-    return false;
-  }
-  *summary = (struct tern_tls_summary){
-      .alpn = tern_slice_of(alpn, alpn_len),
-      .server_name = tern_slice_of(name, name != NULL ? strlen(name) : 0),
-      .cipher = tern_tls_suite_name(aead),
-      .group = SSL_get_group_name(SSL_get_group_id(ssl)),
-      .is_peer_verified = tls->verifies_peer,
-      .is_resumed = SSL_session_reused(ssl),
-  };
-  return true;
-}
-
 /* SSL_do_handshake says 1 at the end, and with early data also before: a client may send then, a server
  * receive. */
 static void on_pause(struct awslc_session *session)
@@ -427,7 +312,9 @@ static void on_pause(struct awslc_session *session)
   bool is_over = !SSL_in_init(session->ssl);
   bool has_early = session->base.is_server && !is_over && !session->base.is_early &&
                    SSL_in_early_data(session->ssl);
-  if ((!is_over && !has_early) || !summarise(session, &summary))
+  if ((!is_over && !has_early) ||
+      !tern_tls_library_summarise(&session->base, session->ssl,
+                                  SSL_get_group_name(SSL_get_group_id(session->ssl)), &summary))
     return;
   if (is_over)
     tern_tls_push_complete(&session->base, &summary);
@@ -461,7 +348,7 @@ static enum tern_tls_result drive(struct awslc_session *session)
   if (error == SSL_ERROR_PENDING_CERTIFICATE || error == SSL_ERROR_WANT_PRIVATE_KEY_OPERATION ||
       error == SSL_ERROR_WANT_CERTIFICATE_VERIFY || error == SSL_ERROR_WANT_X509_LOOKUP)
     return TERN_TLS_PENDING;
-  explain_failure(session);
+  tern_tls_library_explain(&session->base, session->ssl);
   return TERN_TLS_FAILED;
 }
 
@@ -489,7 +376,7 @@ static enum tern_tls_result feed(struct tern_tls_session *base, enum tern_level 
   if (!base->is_complete)
     result = drive(session);
   if (base->is_complete && !base->is_failed && SSL_process_quic_post_handshake(session->ssl) != 1) {
-    explain_failure(session);
+    tern_tls_library_explain(&session->base, session->ssl);
     result = TERN_TLS_FAILED;
   }
   ERR_clear_error();
@@ -497,7 +384,7 @@ static enum tern_tls_result feed(struct tern_tls_session *base, enum tern_level 
 }
 
 static const struct tern_tls_ops awslc_ops = {
-    .free = free_tls,
+    .free = tern_tls_library_free,
     .session_new = new_session,
     .session_free = free_session,
     .feed = feed,

@@ -6,29 +6,34 @@
  * levels with its bytes: they belong to the level of the last secret of that direction, which we keep.
  * Fed bytes are copied, because OpenSSL may hold on to them until it releases them.
  *
+ * Tickets: OpenSSL seals them itself (AES-256-CBC and HMAC-SHA256) and asks for keys by name, so those of
+ * tern_tickets are expanded. A ticket of this backend cannot be read by the other one, and the reverse:
+ * the sessions in them are written differently.
+ *
+ *   key of a ticket: HMAC(secret, "cipher") encrypts, HMAC(secret, "mac") authenticates
+ *   id of a ticket:  the first 8 bytes of its IV; OpenSSL asks whether early data may be taken after
+ *                    the ticket was authenticated, which is when the id is marked as used
+ *
  * No private-key method: asynchronous signing needs ASYNC_JOB or a provider, later. */
 #include <string.h>
 
 #include <openssl/core_dispatch.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 
+#include "crypto/provider.h"
 #include "tls/tls_backend.h"
+#include "tls/tls_library.h"
 #include "tls/tls_pem.h"
 #include "wire/quic.h"
 
 /* Both groups that we prefer get a key share at once, as AWS-LC does. */
 #define GROUPS_DEFAULT "*X25519MLKEM768:*X25519:P-256"
-
-struct openssl_tls {
-  struct tern_tls base;
-  SSL_CTX *ctx;
-  bool verifies_peer;
-  void (*keylog)(void *arg, const char *line);
-  void *keylog_arg;
-};
 
 struct openssl_session {
   struct tern_tls_session base;
@@ -39,6 +44,9 @@ struct openssl_session {
   uint8_t *in; /* fed, not released yet */
   size_t in_at, in_len, in_capacity;
   enum tern_level in_level;
+  tern_time now;
+  uint8_t early_context[32];
+  uint64_t ticket_id; /* of the ticket that was looked at last */
 };
 
 static const struct tern_tls_ops openssl_ops;
@@ -51,24 +59,6 @@ const char *tern_tls_library(void)
 
 /* ---- configuration ------------------------------------------------------------------------- */
 
-static int select_alpn(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *in,
-                       unsigned in_len, void *arg)
-{
-  tern_slice name = tern_tls_choose_alpn(arg, tern_slice_of(in, in_len));
-  (void)ssl;
-  if (name.len == 0)
-    return SSL_TLSEXT_ERR_ALERT_FATAL; /* [rfc9001-8.1] no_application_protocol */
-  *out = name.data;
-  *out_len = (uint8_t)name.len;
-  return SSL_TLSEXT_ERR_OK;
-}
-
-static void log_key(const SSL *ssl, const char *line)
-{
-  const struct openssl_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-  tls->keylog(tls->keylog_arg, line);
-}
-
 /* The macro of OpenSSL's header casts const away, so the control is called with a copy. */
 static bool set_groups(SSL_CTX *ctx, const char *groups)
 {
@@ -80,67 +70,154 @@ static bool set_groups(SSL_CTX *ctx, const char *groups)
   return SSL_CTX_ctrl(ctx, SSL_CTRL_SET_GROUPS_LIST, 0, copy) == 1;
 }
 
-static tern_status configure(struct openssl_tls *tls, const tern_tls_config *config, char *why,
+/* ---- tickets ------------------------------------------------------------------------------- */
+
+#define TICKET_IV_BYTES 16
+
+static void fill_random(void *arg, uint8_t *data, size_t len)
+{
+  (void)arg;
+  if (RAND_bytes(data, (int)len) != 1)
+    OPENSSL_die("no entropy", __FILE__, __LINE__); /* rather than a key that others know */
+}
+
+static bool expand_key(const tern_ticket_key *key, const char *label, uint8_t out[32])
+{
+  return tern_crypto_provider()->hmac(tern_slice_of(key->secret, sizeof key->secret),
+                                      tern_slice_of(label, strlen(label)), out);
+}
+
+struct ticket_seal {
+  const uint8_t *iv;
+  EVP_CIPHER_CTX *cipher;
+  EVP_MAC_CTX *mac;
+  bool is_sealing;
+};
+
+static bool init_seal(const struct ticket_seal *seal, const tern_ticket_key *key)
+{
+  uint8_t cipher_key[32], mac_key[32];
+  char digest[] = "SHA256";
+  OSSL_PARAM params[] = {
+      OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, mac_key, sizeof mac_key),
+      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+      OSSL_PARAM_construct_end(),
+  };
+  bool is_done = expand_key(key, "tern ticket cipher", cipher_key) &&
+                 expand_key(key, "tern ticket mac", mac_key) &&
+                 EVP_CipherInit_ex2(seal->cipher, EVP_aes_256_cbc(), cipher_key, seal->iv,
+                                    seal->is_sealing, NULL) == 1 &&
+                 EVP_MAC_CTX_set_params(seal->mac, params) == 1;
+  tern_wipe(cipher_key, sizeof cipher_key);
+  tern_wipe(mac_key, sizeof mac_key);
+  return is_done;
+}
+
+/* OpenSSL's contract: 1 = go on, 0 = unknown key (no ticket is made, or a full handshake follows). */
+static int find_ticket_key(SSL *ssl, unsigned char name[TERN_TICKET_NAME_BYTES], unsigned char *iv,
+                           EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int is_sealing)
+{
+  static const tern_random_ops random = {fill_random, NULL};
+  struct openssl_session *session = (struct openssl_session *)tern_tls_library_session(ssl);
+  const struct tern_ticket_context context = {&random, session->now};
+  const struct ticket_seal seal = {iv, cipher, mac, is_sealing != 0};
+  tern_slice wanted = tern_slice_of(name, is_sealing ? 0 : TERN_TICKET_NAME_BYTES);
+  tern_ticket_key key;
+  if (!tern_tickets_find_key(session->base.tls->tickets, &context, wanted, &key))
+    return 0;
+  if (is_sealing) {
+    memcpy(name, key.name, sizeof key.name);
+    fill_random(NULL, iv, TICKET_IV_BYTES);
+  } else {
+    memcpy(&session->ticket_id, iv, sizeof session->ticket_id);
+  }
+  bool is_ready = init_seal(&seal, &key);
+  tern_wipe(&key, sizeof key);
+  return is_ready ? 1 : -1;
+}
+
+/* [rfc9001-4.6.3] a ticket carries what was promised when it was made. */
+static int add_context(SSL *ssl, void *arg)
+{
+  const struct openssl_session *session =
+      (const struct openssl_session *)tern_tls_library_session(ssl);
+  (void)arg;
+  return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), session->early_context,
+                                         sizeof session->early_context);
+}
+
+/* 1: this ticket's early data is taken, now and never again. */
+static int allow_early(SSL *ssl, void *arg)
+{
+  const struct openssl_session *session =
+      (const struct openssl_session *)tern_tls_library_session(ssl);
+  void *context;
+  size_t len;
+  (void)arg;
+  return SSL_SESSION_get0_ticket_appdata(SSL_get_session(ssl), &context, &len) == 1 &&
+         len == sizeof session->early_context &&
+         memcmp(context, session->early_context, len) == 0 &&
+         tern_tickets_take_early_id(session->base.tls->tickets, session->ticket_id, session->now);
+}
+
+/* A client's new ticket. */
+static int on_session(SSL *ssl, SSL_SESSION *ticket)
+{
+  struct tern_tls_session *session = tern_tls_library_session(ssl);
+  uint32_t early_max = SSL_SESSION_get_max_early_data(ticket);
+  uint8_t *bytes = NULL;
+  if (early_max != 0 && early_max != UINT32_MAX) { /* [rfc9001-4.6.1] MUST treat as an error */
+    tern_tls_push_error(session, TERN_QUIC_PROTOCOL_VIOLATION, "max_early_data_size of a ticket");
+    return 0;
+  }
+  int len = i2d_SSL_SESSION(ticket, &bytes);
+  if (len > 0) {
+    (void)tern_tls_push_ticket(session, tern_slice_of(bytes, (size_t)len));
+    OPENSSL_clear_free(bytes, (size_t)len);
+  }
+  return 0; /* the library keeps what is its own */
+}
+
+static bool configure_tickets(SSL_CTX *ctx, const tern_tls_config *config)
+{
+  if (!config->is_server) {
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(ctx, on_session);
+    return true;
+  }
+  SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+  if (config->tickets_count == 0)
+    SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+  /* OpenSSL's own defence against replays keeps every session in memory; ours is the set of tickets. */
+  SSL_CTX_set_options(ctx, SSL_OP_NO_ANTI_REPLAY);
+  SSL_CTX_set_allow_early_data_cb(ctx, allow_early, NULL);
+  return SSL_CTX_set_num_tickets(ctx, config->tickets_count) == 1 &&
+         SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, find_ticket_key) == 1 &&
+         SSL_CTX_set_session_ticket_cb(ctx, add_context, NULL, NULL) == 1;
+}
+
+/* ---- configuration, continued --------------------------------------------------------------- */
+
+static tern_status configure(struct tern_tls_library *tls, const tern_tls_config *config, char *why,
                              size_t why_size)
 {
   SSL_CTX *ctx = tls->ctx;
   char ciphers[TERN_TLS_CIPHERS_MAX];
-  /* [rfc9001-4.2] MUST NOT use TLS versions older than 1.3. */
-  if (SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) != 1 ||
-      SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1)
-    return tern_tls_refuse(why, why_size, "TLS 1.3 for QUIC");
   if (!tern_tls_expand_ciphers(config->ciphers, ciphers) ||
       SSL_CTX_set_ciphersuites(ctx, ciphers) != 1)
     return tern_tls_refuse(why, why_size, "ciphers");
   if (!set_groups(ctx, config->groups != NULL ? config->groups : GROUPS_DEFAULT))
     return tern_tls_refuse(why, why_size, "groups");
-  /* [rfc9001-8.4] MUST NOT use the middlebox compatibility mode. No resumption yet. */
+  /* [rfc9001-8.4] MUST NOT use the middlebox compatibility mode. */
   SSL_CTX_clear_options(ctx, SSL_OP_ENABLE_MIDDLEBOX_COMPAT);
-  SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
-  (void)SSL_CTX_set_num_tickets(ctx, 0);
-  SSL_CTX_set_app_data(ctx, tls);
-  if (config->keylog != NULL)
-    SSL_CTX_set_keylog_callback(ctx, log_key);
-  if (config->is_server) {
-    SSL_CTX_set_alpn_select_cb(ctx, select_alpn, &tls->base);
-    return tern_tls_load_server(&tls->base, ctx, config, why, why_size);
-  }
-  if (SSL_CTX_set_alpn_protos(ctx, tls->base.alpn, (unsigned)tls->base.alpn_len) != 0)
-    return tern_tls_refuse(why, why_size, "alpn");
-  return tern_tls_load_client(ctx, config, why, why_size);
-}
-
-static void free_tls(struct tern_tls *base)
-{
-  struct openssl_tls *tls = (struct openssl_tls *)base;
-  SSL_CTX_free(tls->ctx);
-  tern_alloc_system.give(tern_alloc_system.arg, tls, sizeof *tls);
+  return configure_tickets(ctx, config) ? TERN_OK : tern_tls_refuse(why, why_size, "tickets");
 }
 
 tern_status tern_tls_backend_new(struct tern_tls **out, const tern_tls_config *config, char *why,
                                  size_t why_size)
 {
-  struct openssl_tls *tls = tern_alloc_system.take(tern_alloc_system.arg, sizeof *tls);
-  if (tls == NULL)
-    return TERN_NOMEM;
-  memset(tls, 0, sizeof *tls);
-  ERR_clear_error();
-  tls->verifies_peer = !config->is_server && !config->insecure_no_verify;
-  tls->keylog = config->keylog;
-  tls->keylog_arg = config->keylog_arg;
-  tls->ctx = SSL_CTX_new(TLS_method());
-  tern_status status = tls->ctx != NULL ? TERN_OK : TERN_NOMEM;
-  if (status == TERN_OK)
-    status = tern_tls_init(&tls->base, &openssl_ops, config, why, why_size);
-  if (status == TERN_OK)
-    status = configure(tls, config, why, why_size);
-  if (status != TERN_OK) {
-    free_tls(&tls->base);
-    return status;
-  }
-  *out = &tls->base;
-  return TERN_OK;
+  const struct tern_tls_library_args args = {&openssl_ops, config, configure};
+  return tern_tls_library_new(out, &args, why, why_size);
 }
 
 /* ---- callbacks: they only append facts, and hand over what was fed ------------------------- */
@@ -198,6 +275,39 @@ static bool find_level(uint32_t protection, enum tern_level *level)
   }
 }
 
+/* One spelling for both libraries, and text that outlives the SSL object. */
+static const char *name_group(SSL *ssl)
+{
+  static const struct {
+    const char *theirs, *ours;
+  } names[] = {
+      {"X25519MLKEM768", "X25519MLKEM768"},
+      {"x25519", "X25519"},
+      {"secp256r1", "P-256"},
+      {"P-256", "P-256"},
+      {"prime256v1", "P-256"},
+      {"secp384r1", "P-384"},
+      {"secp521r1", "P-521"},
+      {"SecP256r1MLKEM768", "SecP256r1MLKEM768"},
+      {"SecP384r1MLKEM1024", "SecP384r1MLKEM1024"},
+  };
+  const char *group = SSL_get0_group_name(ssl);
+  for (size_t i = 0; group != NULL && i < sizeof names / sizeof names[0]; i++) {
+    if (OPENSSL_strcasecmp(group, names[i].theirs) == 0)
+      return names[i].ours;
+  }
+  return "other";
+}
+
+/* A server has the early secret only if it takes what is sent under it. */
+static bool accept_early(struct openssl_session *session)
+{
+  struct tern_tls_summary summary;
+  return tern_tls_library_summarise(&session->base, session->ssl, name_group(session->ssl),
+                                    &summary) &&
+         tern_tls_push_early_accepted(&session->base, &summary);
+}
+
 static int on_secret(SSL *ssl, uint32_t protection, int direction, const unsigned char *secret,
                      size_t len, void *arg)
 {
@@ -216,19 +326,25 @@ static int on_secret(SSL *ssl, uint32_t protection, int direction, const unsigne
     tern_tls_push_alert(&session->base, TERN_ALERT_MISSING_EXTENSION, "no transport parameters");
     return 0;
   }
-  if (is_tx)
+  /* No CRYPTO bytes are of the early level [rfc9001-8.3]: after a HelloRetryRequest Initial goes on. */
+  if (level != TERN_LEVEL_EARLY && is_tx)
     session->tx_level = level;
-  else
+  else if (level != TERN_LEVEL_EARLY)
     session->rx_level = level;
-  return tern_tls_push_secret(&session->base, level, is_tx, aead, tern_slice_of(secret, len));
+  if (!tern_tls_push_secret(&session->base, level, is_tx, aead, tern_slice_of(secret, len)))
+    return 0;
+  return level != TERN_LEVEL_EARLY || is_tx || accept_early(session);
 }
 
 static int on_params(SSL *ssl, const unsigned char *params, size_t len, void *arg)
 {
   struct openssl_session *session = arg;
-  (void)ssl;
   if (session->base.has_params)
     return 1; /* the ClientHello came twice, after HelloRetryRequest */
+  /* [rfc9001-4.6.2] EncryptedExtensions has said by now whether early data was taken. */
+  if (!session->base.is_server && SSL_get_early_data_status(ssl) == SSL_EARLY_DATA_REJECTED &&
+      !tern_tls_push_early_rejected(&session->base))
+    return 0;
   return tern_tls_push_params(&session->base, tern_slice_of(params, len));
 }
 
@@ -281,21 +397,47 @@ static bool keep_params(struct openssl_session *session, tern_slice params)
   return true;
 }
 
+static tern_status start_server(struct openssl_session *session,
+                                const struct tern_tls_session_args *args)
+{
+  const struct tern_tls *tls = session->base.tls;
+  tern_slice owners = tern_slice_of(tls->early_context, sizeof tls->early_context);
+  SSL_set_accept_state(session->ssl);
+  if (!tern_crypto_provider()->hmac(owners, args->early_context, session->early_context) ||
+      SSL_set_quic_tls_early_data_enabled(session->ssl, tls->early_data) != 1)
+    return TERN_NOMEM;
+  return TERN_OK;
+}
+
+/* A ticket that cannot be read, of another library perhaps, is as good as none. */
+static void set_ticket(const struct openssl_session *session,
+                       const struct tern_tls_session_args *args)
+{
+  const uint8_t *at = args->ticket.data;
+  SSL_SESSION *ticket = d2i_SSL_SESSION(NULL, &at, (long)args->ticket.len);
+  if (ticket != NULL && SSL_set_session(session->ssl, ticket) == 1 && args->wants_early)
+    (void)SSL_set_quic_tls_early_data_enabled(session->ssl, 1); /* unless the ticket forbids it */
+  SSL_SESSION_free(ticket);
+  ERR_clear_error();
+}
+
 static tern_status start_ssl(struct openssl_session *session,
                              const struct tern_tls_session_args *args)
 {
-  const struct openssl_tls *tls = (const struct openssl_tls *)session->base.tls;
+  const struct tern_tls_library *tls = (const struct tern_tls_library *)session->base.tls;
   session->ssl = SSL_new(tls->ctx);
   if (session->ssl == NULL || !keep_params(session, args->params))
     return TERN_NOMEM;
-  if (SSL_set_quic_tls_cbs(session->ssl, callbacks, session) != 1 ||
+  if (SSL_set_app_data(session->ssl, &session->base) != 1 ||
+      SSL_set_quic_tls_cbs(session->ssl, callbacks, session) != 1 ||
       SSL_set_quic_tls_transport_params(session->ssl, session->params, session->params_len) != 1)
     return TERN_NOMEM;
-  if (args->is_server) {
-    SSL_set_accept_state(session->ssl);
-    return TERN_OK;
-  }
+  session->now = args->now;
+  if (args->is_server)
+    return start_server(session, args);
   SSL_set_connect_state(session->ssl);
+  if (args->ticket.len != 0)
+    set_ticket(session, args);
   return tern_tls_name_server(session->ssl, args->server_name, tls->verifies_peer);
 }
 
@@ -325,70 +467,26 @@ static void release_session(struct tern_tls_session *base)
   drop_input(session);
 }
 
-/* The library has failed: keep its alert, or make one, and add why. */
-static void explain_failure(struct openssl_session *session)
+/* OpenSSL gives tickets after a full handshake only by itself. */
+static bool give_tickets(const struct openssl_session *session)
 {
-  long verdict = SSL_get_verify_result(session->ssl);
-  const char *text = tern_tls_take_library_error();
-  if (verdict != X509_V_OK)
-    text = X509_verify_cert_error_string(verdict);
-  tern_tls_push_alert(&session->base, TERN_ALERT_INTERNAL_ERROR, text);
-}
-
-/* One spelling for both libraries, and text that outlives the SSL object. */
-static const char *name_group(SSL *ssl)
-{
-  static const struct {
-    const char *theirs, *ours;
-  } names[] = {
-      {"X25519MLKEM768", "X25519MLKEM768"},
-      {"x25519", "X25519"},
-      {"secp256r1", "P-256"},
-      {"P-256", "P-256"},
-      {"prime256v1", "P-256"},
-      {"secp384r1", "P-384"},
-      {"secp521r1", "P-521"},
-      {"SecP256r1MLKEM768", "SecP256r1MLKEM768"},
-      {"SecP384r1MLKEM1024", "SecP384r1MLKEM1024"},
-  };
-  const char *group = SSL_get0_group_name(ssl);
-  for (size_t i = 0; group != NULL && i < sizeof names / sizeof names[0]; i++) {
-    if (OPENSSL_strcasecmp(group, names[i].theirs) == 0)
-      return names[i].ours;
-  }
-  return "other";
+  uint8_t count = session->base.tls->tickets_count;
+  if (!session->base.is_server || !SSL_session_reused(session->ssl))
+    return true;
+  for (uint8_t i = 0; i < count; i++)
+    if (SSL_new_session_ticket(session->ssl) != 1)
+      return false;
+  return count == 0 || SSL_do_handshake(session->ssl) == 1;
 }
 
 static void complete(struct openssl_session *session)
 {
-  const struct openssl_tls *tls = (const struct openssl_tls *)session->base.tls;
-  SSL *ssl = session->ssl;
-  const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-  enum tern_aead_id aead;
-  const uint8_t *alpn;
-  unsigned alpn_len;
-
-  SSL_get0_alpn_selected(ssl, &alpn, &alpn_len);
-  if (alpn_len == 0) { /* [rfc9001-8.1] OpenSSL leaves this to us */
-    tern_tls_push_alert(&session->base, TERN_ALERT_NO_APPLICATION_PROTOCOL, "no protocol chosen");
-    return;
-  }
-  if (!tern_tls_find_aead(SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl)), &aead)) {
-    tern_tls_push_alert(&session->base, TERN_ALERT_INTERNAL_ERROR, "unknown cipher suite");
-    return;
-  }
-  if (tls->verifies_peer && SSL_get_verify_result(ssl) != X509_V_OK) {
-    tern_tls_push_alert(&session->base, TERN_ALERT_BAD_CERTIFICATE, "certificate not verified");
-    return;
-  }
-  struct tern_tls_summary summary = {
-      .alpn = tern_slice_of(alpn, alpn_len),
-      .server_name = tern_slice_of(name, name != NULL ? strlen(name) : 0),
-      .cipher = tern_tls_suite_name(aead),
-      .group = name_group(ssl),
-      .is_peer_verified = tls->verifies_peer,
-  };
-  tern_tls_push_complete(&session->base, &summary);
+  struct tern_tls_summary summary;
+  if (!give_tickets(session))
+    tern_tls_library_explain(&session->base, session->ssl);
+  else if (tern_tls_library_summarise(&session->base, session->ssl, name_group(session->ssl),
+                                      &summary))
+    tern_tls_push_complete(&session->base, &summary);
 }
 
 static enum tern_tls_result judge(struct openssl_session *session, int result)
@@ -403,7 +501,7 @@ static enum tern_tls_result judge(struct openssl_session *session, int result)
   case SSL_ERROR_WANT_RETRY_VERIFY:
     return TERN_TLS_PENDING;
   default: /* not an enum of ours */
-    explain_failure(session);
+    tern_tls_library_explain(&session->base, session->ssl);
     return TERN_TLS_FAILED;
   }
 }
@@ -412,9 +510,12 @@ static enum tern_tls_result drive(struct openssl_session *session)
 {
   if (!session->base.is_complete) {
     int result = SSL_do_handshake(session->ssl);
+    /* It stops with 1, and not in init, where early data could be read or written: QUIC carries that. */
+    if (result == 1 && !SSL_is_init_finished(session->ssl))
+      result = SSL_do_handshake(session->ssl);
     if (result != 1)
       return judge(session, result);
-    if (!SSL_in_init(session->ssl))
+    if (SSL_is_init_finished(session->ssl))
       complete(session);
     return TERN_TLS_PROGRESS;
   }
@@ -472,7 +573,7 @@ static enum tern_tls_result feed(struct tern_tls_session *base, enum tern_level 
 }
 
 static const struct tern_tls_ops openssl_ops = {
-    .free = free_tls,
+    .free = tern_tls_library_free,
     .session_new = new_session,
     .session_free = free_session,
     .feed = feed,

@@ -291,6 +291,8 @@ class ExitCodes(Case):
         self.assertEqual(visit(), (0, "* a new session, no early data"))
         self.assertEqual(visit(), (0, "* resumed, no early data"))
         self.assertEqual(visit("--early-data"), (0, "* resumed, early data accepted"))
+        if "OpenSSL" in run("--version").stdout:  # its tickets follow the client's Finished: get has gone by then
+            self.assertEqual(visit(), (0, "* resumed, no early data"))
         with open(session, "rb") as file:
             used = file.read()
         self.assertEqual(visit("--early-data"), (0, "* resumed, early data accepted"))

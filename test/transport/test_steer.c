@@ -121,7 +121,7 @@ static void inject(uint8_t *packet, size_t len)
 static void test_forwarded(void **state)
 {
   static const uint8_t firsts[] = {0x41, 0xe1};
-  struct neighbours neighbours;
+  static struct neighbours neighbours; /* the static pair points to it */
   uint8_t packet[100];
   (void)state;
   set_workers(&neighbours);
@@ -145,7 +145,7 @@ static void test_forwarded(void **state)
 /* Nobody is told that a connection is unknown because its worker is busy. */
 static void test_refused(void **state)
 {
-  struct neighbours neighbours;
+  static struct neighbours neighbours; /* the static pair points to it */
   uint8_t packet[100];
   (void)state;
   set_workers(&neighbours);
@@ -161,7 +161,7 @@ static void test_refused(void **state)
 /* An id of ours that we do not know any more is answered as ever. */
 static void test_own_id(void **state)
 {
-  struct neighbours neighbours;
+  static struct neighbours neighbours; /* the static pair points to it */
   uint8_t packet[100];
   (void)state;
   set_workers(&neighbours);
@@ -176,7 +176,7 @@ static void test_own_id(void **state)
  * taken where it comes. */
 static void test_connection(void **state)
 {
-  struct neighbours neighbours;
+  static struct neighbours neighbours; /* the static pair points to it */
   (void)state;
   set_workers(&neighbours);
   for (int i = 0; i < 8; i++) {
