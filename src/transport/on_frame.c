@@ -202,11 +202,12 @@ static enum tern_packet_fate on_max_streams(const struct on_frame *on)
 {
   tern_conn *conn = on->conn;
   bool is_bidi = on->frame->u.max_streams.is_bidi;
+  enum tern_stream_dir dir = is_bidi ? TERN_DIR_BIDI : TERN_DIR_UNI;
+  struct tern_stream_set *streams = &conn->body->streams;
   struct tern_range opened;
 
-  if (!tern_stream_set_on_max_streams(&conn->body->streams, is_bidi ? TERN_DIR_BIDI : TERN_DIR_UNI,
-                                      on->frame->u.max_streams.limit, &opened))
-    return glitch(on);
+  if (!tern_stream_set_on_max_streams(streams, dir, on->frame->u.max_streams.limit, &opened))
+    return tern_stream_set_excuse_max_streams(streams, dir) ? TERN_PACKET_KEEP : glitch(on);
   if (is_bidi)
     conn->news.streams_bidi = true;
   else

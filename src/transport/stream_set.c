@@ -345,6 +345,15 @@ bool tern_stream_set_on_max_streams(struct tern_stream_set *set, enum tern_strea
   return true;
 }
 
+bool tern_stream_set_excuse_max_streams(struct tern_stream_set *set, enum tern_stream_dir dir)
+{
+  struct tern_streams_ours *side = &set->ours[dir];
+  if (side->excused >= side->opened)
+    return false;
+  side->excused++;
+  return true;
+}
+
 void tern_stream_set_on_peer_limits(struct tern_stream_set *set,
                                     const struct tern_stream_limits *limits)
 {

@@ -30,8 +30,9 @@ struct tern_stream_slot {
 
 /* Streams of one direction that we open. */
 struct tern_streams_ours {
-  uint64_t opened; /* next index */
-  uint64_t limit;  /* the peer's */
+  uint64_t opened;  /* next index */
+  uint64_t limit;   /* the peer's */
+  uint64_t excused; /* MAX_STREAMS that raised nothing */
   struct tern_sync_newest blocked;
 };
 
@@ -137,6 +138,9 @@ TERN_MUST_CHECK enum tern_stream_found tern_stream_set_get_or_open(struct tern_s
  * them with tern_stream_set_find (some may be gone). Smaller values are ignored [rfc9000-4.6]. */
 bool tern_stream_set_on_max_streams(struct tern_stream_set *set, enum tern_stream_dir dir,
                                     uint64_t limit, struct tern_range *opened);
+/* A MAX_STREAMS raised nothing. True if it is no wonder: a peer may raise the limit once for every stream
+ * and write the frames of a packet in any order, so there are as many of them as streams were opened. */
+bool tern_stream_set_excuse_max_streams(struct tern_stream_set *set, enum tern_stream_dir dir);
 static inline uint64_t tern_stream_set_id(const struct tern_stream_set *set,
                                           enum tern_stream_dir dir, uint64_t index)
 {

@@ -247,6 +247,23 @@ static void test_ours_wait_for_credit(void **state)
   free_fixture(fixture);
 }
 
+/* A peer that raises the limit with every stream that ends, and writes the frames of a packet last first,
+ * makes no trouble; one that says nothing new more often than that does. */
+static void test_stale_limits_are_excused(void **state)
+{
+  (void)state;
+  struct fixture *fixture = new_fixture(false, 10);
+  struct tern_stream *stream;
+  assert_false(tern_stream_set_excuse_max_streams(&fixture->set, TERN_DIR_BIDI));
+  for (uint32_t i = 0; i < 3; i++)
+    assert_int_equal(tern_stream_set_open(&fixture->set, TERN_DIR_BIDI, &stream), TERN_OK);
+  for (uint32_t i = 0; i < 3; i++)
+    assert_true(tern_stream_set_excuse_max_streams(&fixture->set, TERN_DIR_BIDI));
+  assert_false(tern_stream_set_excuse_max_streams(&fixture->set, TERN_DIR_BIDI));
+  assert_false(tern_stream_set_excuse_max_streams(&fixture->set, TERN_DIR_UNI));
+  free_fixture(fixture);
+}
+
 static void test_queue_is_bounded(void **state)
 {
   (void)state;
@@ -454,6 +471,7 @@ int main(void)
       cmocka_unit_test(test_unseen_is_bounded),
       cmocka_unit_test(test_limit_grows),
       cmocka_unit_test(test_ours_wait_for_credit),
+      cmocka_unit_test(test_stale_limits_are_excused),
       cmocka_unit_test(test_queue_is_bounded),
       cmocka_unit_test(test_slots_and_generations),
       cmocka_unit_test(test_churn),
