@@ -269,8 +269,7 @@ def kinds_header(events):
 def fields_of(event):
     name = event["name"]
     rows = "".join(
-        f'    {{"{field}", TERN_EVENT_TYPE_{TYPES[kind][1]},\n'
-        f"     offsetof(tern_event, data.{name}.{field})}},\n"
+        f'    {{"{field}", TERN_EVENT_TYPE_{TYPES[kind][1]}, offsetof(tern_event, data.{name}.{field})}},\n'
         for field, kind, _ in event["fields"])
     return f"static const struct tern_event_field {name}[] = {{\n{rows}}};\n"
 

@@ -137,6 +137,7 @@ typedef enum tern_event_kind {
   TERN_EVENT_GLITCH,                       /* debug */
   TERN_EVENT_H3_FRAME_RECEIVED,            /* trace */
   TERN_EVENT_H3_FRAME_SENT,                /* trace */
+  TERN_EVENT_H3_STREAM_TYPE,               /* debug */
   TERN_EVENT_H3_SETTINGS,                  /* debug */
   TERN_EVENT_H3_REQUEST,                   /* info */
   TERN_EVENT_H3_RESPONSE,                  /* info */
@@ -230,6 +231,7 @@ typedef struct tern_event_packet_received {
   uint8_t space;   /* packet number space */
   uint64_t number; /* packet number */
   uint64_t bytes;  /* the packet with header and tag */
+  bool is_early;   /* 0-RTT */
 } tern_event_packet_received;
 
 /* A packet of a known connection was ignored. */
@@ -253,6 +255,7 @@ typedef struct tern_event_packet_sent {
   bool ack_eliciting; /* the peer must acknowledge it */
   bool in_flight;     /* it counts against the window */
   bool is_probe;      /* sent for a PTO or an MTU probe */
+  bool is_early;      /* 0-RTT */
   bool is_mtu_probe;  /* sent for an MTU probe */
 } tern_event_packet_sent;
 
@@ -407,7 +410,7 @@ typedef struct tern_event_mtu_changed {
 
 /* A 4-tuple changed state. */
 typedef struct tern_event_route_state {
-  const char *state; /* new, challenge_sent, validated, failed, migrated, abandoned */
+  const char *state; /* new, challenge_sent, validated, failed, migrated, complete, abandoned */
   tern_addr local;   /* ours */
   tern_addr remote;  /* the peer's */
 } tern_event_route_state;
@@ -525,6 +528,13 @@ typedef struct tern_event_h3_frame_sent {
   uint64_t bytes;   /* its length */
 } tern_event_h3_frame_sent;
 
+/* What a stream of HTTP/3 is for is known. */
+typedef struct tern_event_h3_stream_type {
+  uint64_t stream; /* stream id */
+  bool by_peer;    /* the peer opened it */
+  uint64_t type;   /* stream type */
+} tern_event_h3_stream_type;
+
 /* SETTINGS were exchanged. */
 typedef struct tern_event_h3_settings {
   bool by_peer;               /* these are the peer's */
@@ -626,6 +636,7 @@ typedef struct tern_event {
     tern_event_glitch glitch;
     tern_event_h3_frame_received h3_frame_received;
     tern_event_h3_frame_sent h3_frame_sent;
+    tern_event_h3_stream_type h3_stream_type;
     tern_event_h3_settings h3_settings;
     tern_event_h3_request h3_request;
     tern_event_h3_response h3_response;

@@ -20,6 +20,13 @@ void tern_h3_show_sent(const tern_h3 *h3, uint64_t stream_id, uint64_t type, uin
        .bytes = len);
 }
 
+void tern_h3_show_stream_type(const tern_h3 *h3, const tern_stream *stream, uint64_t type,
+                              enum tern_h3_side side)
+{
+  SHOW(h3, h3_stream_type, .stream = tern_stream_get_id(stream), .by_peer = side == TERN_H3_PEERS,
+       .type = type);
+}
+
 void tern_h3_show_settings(const tern_h3 *h3, const struct tern_h3_settings *settings,
                            enum tern_h3_side side)
 {

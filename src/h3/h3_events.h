@@ -10,6 +10,8 @@ enum tern_h3_side { TERN_H3_OURS, TERN_H3_PEERS };
 void tern_h3_show_frame(const tern_h3 *h3, uint64_t stream_id,
                         const struct tern_h3_frame_reader *frame);
 void tern_h3_show_sent(const tern_h3 *h3, uint64_t stream_id, uint64_t type, uint64_t len);
+void tern_h3_show_stream_type(const tern_h3 *h3, const tern_stream *stream, uint64_t type,
+                              enum tern_h3_side side);
 void tern_h3_show_settings(const tern_h3 *h3, const struct tern_h3_settings *settings,
                            enum tern_h3_side side);
 void tern_h3_show_request(const tern_request *request, const tern_field *fields, size_t count,

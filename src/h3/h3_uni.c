@@ -72,6 +72,7 @@ static tern_status open_out(tern_h3 *h3, struct tern_h3_out *out, uint8_t type)
   tern_status status = tern_conn_open_stream(h3->conn, false, &out_ops, out, &out->stream);
   if (status != TERN_OK)
     return status;
+  tern_h3_show_stream_type(h3, out->stream, type, TERN_H3_OURS);
   /* Nothing works without these three. */
   tern_stream_set_priority(out->stream, 0, false);
   return write_out(h3, out, &type, 1) ? TERN_OK : TERN_NOMEM;
@@ -273,6 +274,7 @@ static void become(struct tern_h3_in *in, enum tern_h3_in_kind kind)
 /* The stream's type is known. False: the stream is gone. */
 static bool on_type(struct tern_h3_in *in, uint64_t type)
 {
+  tern_h3_show_stream_type(in->h3, in->stream, type, TERN_H3_PEERS);
   switch (type) {
   case TERN_H3_STREAM_CONTROL:
     become(in, TERN_H3_IN_CONTROL);

@@ -88,6 +88,25 @@ static void on_frame_sent(tern_qlog *qlog, const tern_event *event)
   write_plain(qlog, event, &plain);
 }
 
+/* [rfc9114-6.2] [rfc9204-4.2] */
+static void on_stream_type(tern_qlog *qlog, const tern_event *event)
+{
+  static const char *const names[] = {"control", "push", "qpack_encode", "qpack_decode"};
+  const tern_event_h3_stream_type *set = &event->data.h3_stream_type;
+  struct tern_qlog_record record;
+  bool is_ours = set->type < sizeof names / sizeof names[0];
+  tern_qlog_begin(&record, qlog, event, "http3:stream_type_set");
+  tern_qjson_string(&record.json, "initiator", set->by_peer ? "remote" : "local");
+  tern_qjson_u64(&record.json, "stream_id", set->stream);
+  tern_qjson_string(&record.json, "stream_type",
+                    is_ours                  ? names[set->type]
+                    : is_reserved(set->type) ? "reserved"
+                                             : "unknown");
+  if (!is_ours && !is_reserved(set->type))
+    tern_qjson_u64(&record.json, "stream_type_bytes", set->type);
+  tern_qlog_end(&record);
+}
+
 static void on_settings(tern_qlog *qlog, const tern_event *event)
 {
   const tern_event_h3_settings *settings = &event->data.h3_settings;
@@ -135,6 +154,7 @@ static void on_response(tern_qlog *qlog, const tern_event *event)
 tern_qlog_writer *const tern_qlog_h3_writers[TERN_EVENT_COUNT] = {
     [TERN_EVENT_H3_FRAME_RECEIVED] = on_frame_received,
     [TERN_EVENT_H3_FRAME_SENT] = on_frame_sent,
+    [TERN_EVENT_H3_STREAM_TYPE] = on_stream_type,
     [TERN_EVENT_H3_SETTINGS] = on_settings,
     [TERN_EVENT_H3_REQUEST] = on_request,
     [TERN_EVENT_H3_RESPONSE] = on_response,

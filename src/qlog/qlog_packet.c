@@ -8,10 +8,10 @@ static const char *get_packet_type(uint8_t space)
   return space < sizeof names / sizeof names[0] ? names[space] : "unknown";
 }
 
-static void write_header(struct tern_qjson *json, uint8_t space, const uint64_t *number)
+static void write_header(struct tern_qjson *json, const char *type, const uint64_t *number)
 {
   tern_qjson_open(json, "header", '{');
-  tern_qjson_string(json, "packet_type", get_packet_type(space));
+  tern_qjson_string(json, "packet_type", type);
   if (number != NULL)
     tern_qjson_u64(json, "packet_number", *number);
   tern_qjson_close(json, '}');
@@ -22,7 +22,7 @@ static void on_packet_sent(tern_qlog *qlog, const tern_event *event)
   const tern_event_packet_sent *sent = &event->data.packet_sent;
   struct tern_qlog_record record;
   tern_qlog_begin(&record, qlog, event, "quic:packet_sent");
-  write_header(&record.json, sent->space, &sent->number);
+  write_header(&record.json, sent->is_early ? "0RTT" : get_packet_type(sent->space), &sent->number);
   tern_qlog_take_frames(&record, true);
   tern_qlog_write_raw(&record.json, sent->bytes);
   if (sent->is_mtu_probe)
@@ -37,7 +37,8 @@ static void on_packet_received(tern_qlog *qlog, const tern_event *event)
   const tern_event_packet_received *received = &event->data.packet_received;
   struct tern_qlog_record record;
   tern_qlog_begin(&record, qlog, event, "quic:packet_received");
-  write_header(&record.json, received->space, &received->number);
+  write_header(&record.json, received->is_early ? "0RTT" : get_packet_type(received->space),
+               &received->number);
   tern_qlog_take_frames(&record, false);
   tern_qlog_write_raw(&record.json, received->bytes);
   tern_qlog_end(&record);
@@ -76,7 +77,7 @@ static void on_packet_dropped(tern_qlog *qlog, const tern_event *event)
   const tern_event_packet_dropped *dropped = &event->data.packet_dropped;
   struct tern_qlog_record record;
   tern_qlog_begin(&record, qlog, event, "quic:packet_dropped");
-  write_header(&record.json, dropped->space, NULL);
+  write_header(&record.json, get_packet_type(dropped->space), NULL);
   tern_qlog_write_raw(&record.json, dropped->bytes);
   tern_qjson_open(&record.json, "details", '{');
   tern_qjson_string(&record.json, "reason", tern_drop_reason_name(dropped->reason));
@@ -89,7 +90,7 @@ static void on_packet_buffered(tern_qlog *qlog, const tern_event *event)
 {
   struct tern_qlog_record record;
   tern_qlog_begin(&record, qlog, event, "quic:packet_buffered");
-  write_header(&record.json, event->data.packet_buffered.space, NULL);
+  write_header(&record.json, get_packet_type(event->data.packet_buffered.space), NULL);
   tern_qlog_write_raw(&record.json, event->data.packet_buffered.bytes);
   tern_qjson_string(&record.json, "trigger", "keys_unavailable");
   tern_qlog_end(&record);

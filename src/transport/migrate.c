@@ -142,6 +142,9 @@ void tern_conn_on_route_validated(tern_conn *conn, uint8_t route_index)
              .remote = path->routes[route_index]->remote);
   if (route_index != path->active || path->fallback == route_index)
     return;
+  TERN_EVENT(&conn->endpoint->events, conn->id, route_state, .state = "complete",
+             .local = path->routes[route_index]->local,
+             .remote = path->routes[route_index]->remote);
   uint8_t before = path->fallback;
   path->fallback = route_index;
   conn->wants_new_token = conn->is_server && conn->endpoint->config.new_tokens;

@@ -426,6 +426,15 @@ static void tell_lost(tern_conn *conn, struct tern_route *route,
   route->cc->on_lost(route->cc_state, &lost);
 }
 
+/* [rfc9002-6.1] For people: a skipped number in between is not looked for. */
+static const char *get_loss_cause(const struct tern_pn_space *space,
+                                  const struct tern_sent_packet *packet, uint64_t number)
+{
+  if (packet->flags & TERN_SENT_MTU_PROBE)
+    return "mtu_probe";
+  return number + space->loss.packet_threshold <= space->loss.largest_acked ? "reordering" : "time";
+}
+
 static void on_packet_lost(tern_conn *conn, struct tern_pn_space *space,
                            struct tern_sent_packet *packet, uint64_t number,
                            struct loss_facts *facts)
@@ -437,7 +446,7 @@ static void on_packet_lost(tern_conn *conn, struct tern_pn_space *space,
   conn->stats.bytes_lost += packet->bytes;
   TERN_EVENT(&conn->endpoint->events, conn->id, packet_lost, .space = (uint8_t)space->id,
              .number = number, .bytes = packet->bytes,
-             .why = packet->flags & TERN_SENT_MTU_PROBE ? "mtu_probe" : "reordering or time");
+             .why = get_loss_cause(space, packet, number));
   if (packet->flags & (TERN_SENT_ECT0 | TERN_SENT_ECT1))
     tern_ecn_on_lost(&route->ecn);
   if (packet->flags & TERN_SENT_MTU_PROBE) {

@@ -168,6 +168,7 @@ static void count_sent(struct tern_packer *packer, uint64_t number)
              .ack_eliciting = (packet->flags & TERN_SENT_ACK_ELICITING) != 0,
              .in_flight = (packet->flags & TERN_SENT_IN_FLIGHT) != 0,
              .is_probe = (packet->flags & (TERN_SENT_PTO_PROBE | TERN_SENT_MTU_PROBE)) != 0,
+             .is_early = packer->type == TERN_PACKET_EARLY,
              .is_mtu_probe = (packet->flags & TERN_SENT_MTU_PROBE) != 0);
 }
 

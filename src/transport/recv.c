@@ -181,7 +181,8 @@ static void note_received(tern_conn *conn, const struct in_packet *in, bool is_e
   tern_acks_on_received(&space->acks, in->item->number, is_eliciting, (tern_ecn)in->meta->ecn, now);
   tern_conn_touch(conn);
   TERN_EVENT(&conn->endpoint->events, conn->id, packet_received, .space = (uint8_t)space->id,
-             .number = in->item->number, .bytes = in->item->len);
+             .number = in->item->number, .bytes = in->item->len,
+             .is_early = in->type == TERN_PACKET_EARLY);
 }
 
 /* What a packet means for the handshake, beyond its frames. */

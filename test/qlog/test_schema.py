@@ -16,7 +16,7 @@ WANT = """quic:connection_started quic:connection_state_updated quic:connection_
     quic:packets_acked quic:udp_datagrams_sent quic:udp_datagrams_received quic:stream_state_updated
     quic:connection_id_updated quic:key_updated quic:key_discarded quic:mtu_updated
     quic:migration_state_updated quic:recovery_metrics_updated quic:congestion_state_updated quic:ecn_state_updated
-    http3:parameters_set http3:frame_created http3:frame_parsed"""
+    http3:parameters_set http3:stream_type_set http3:frame_created http3:frame_parsed"""
 
 
 def simulate(folder):
