@@ -22,6 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
               alert == TERN_ALERT_ILLEGAL_PARAMETER || alert == TERN_ALERT_UNEXPECTED_MESSAGE);
   check_within(hello.server_name, data, size);
   check_within(hello.alpn, data, size);
+  check_within(hello.params, data, size);
   if (alert != 0)
     return 0;
   TERN_ASSERT(tern_client_hello_size(data) == size);

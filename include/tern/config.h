@@ -336,7 +336,8 @@ typedef struct tern_config {
   bool
       new_tokens; /* default true: clients get a token for their next connection (RFC 9000 8.1.3) */
 
-  /* Versions of QUIC that are spoken, the preferred one first: a client begins with it (RFC 9368).
+  /* Versions of QUIC that are spoken, the preferred one first: a client begins with it, and a
+   * server answers in it if the client lists it (RFC 9368).
    * Default: TERN_VERSION_1, TERN_VERSION_2. */
   uint32_t versions[TERN_VERSIONS_MAX];
   uint32_t versions_count;     /* 1 to TERN_VERSIONS_MAX; default 2 */

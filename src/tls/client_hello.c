@@ -15,6 +15,7 @@
 #define MESSAGE_CLIENT_HELLO 1
 #define EXTENSION_SERVER_NAME 0
 #define EXTENSION_ALPN 16
+#define EXTENSION_PARAMS 0x39
 #define NAME_TYPE_HOST 0
 #define RANDOM_BYTES 32
 #define SESSION_ID_MAX 32
@@ -85,24 +86,33 @@ static uint8_t read_alpn(tern_slice body, struct tern_client_hello *hello)
   return 0;
 }
 
+static uint8_t read_extension(uint16_t type, tern_slice body, struct tern_client_hello *hello)
+{
+  if (type == EXTENSION_SERVER_NAME)
+    return read_server_name(body, hello);
+  if (type == EXTENSION_ALPN)
+    return read_alpn(body, hello);
+  if (type == EXTENSION_PARAMS) /* what is in them is read elsewhere */
+    hello->params = body;
+  return 0;
+}
+
 /* [rfc8446-4.2] there MUST NOT be two extensions of one type. */
 static uint8_t read_extensions(struct tern_reader *reader, struct tern_client_hello *hello)
 {
-  bool has_name = false, has_alpn = false;
+  uint64_t seen = 0, ours = UINT64_C(1) << EXTENSION_SERVER_NAME | UINT64_C(1) << EXTENSION_ALPN |
+                            UINT64_C(1) << EXTENSION_PARAMS;
   uint8_t alert = 0;
   while (alert == 0 && tern_reader_left(reader) != 0) {
     uint16_t type;
     tern_slice body;
     if (!tern_read_u16(reader, &type) || !read_vector16(reader, &body))
       return TERN_ALERT_DECODE_ERROR;
-    if ((type == EXTENSION_SERVER_NAME && has_name) || (type == EXTENSION_ALPN && has_alpn))
+    uint64_t bit = type < 64 ? UINT64_C(1) << type & ours : 0;
+    if ((seen & bit) != 0)
       return TERN_ALERT_ILLEGAL_PARAMETER;
-    has_name = has_name || type == EXTENSION_SERVER_NAME;
-    has_alpn = has_alpn || type == EXTENSION_ALPN;
-    if (type == EXTENSION_SERVER_NAME)
-      alert = read_server_name(body, hello);
-    else if (type == EXTENSION_ALPN)
-      alert = read_alpn(body, hello);
+    seen |= bit;
+    alert = read_extension(type, body, hello);
   }
   return alert;
 }

@@ -220,7 +220,8 @@ static uint8_t read_hello(tern_slice message, struct tern_client_hello *hello)
 {
   struct tern_reader reader = tern_reader_of(message.data, message.len);
   if (!tern_read_skip(&reader, TERN_TLS_MESSAGE_HEAD_BYTES + 32) ||
-      !read_blob(&reader, &hello->alpn) || !read_blob(&reader, &hello->server_name))
+      !read_blob(&reader, &hello->alpn) || !read_blob(&reader, &hello->server_name) ||
+      !read_blob(&reader, &hello->params))
     return TERN_ALERT_DECODE_ERROR;
   return 0;
 }

@@ -74,6 +74,7 @@ static void free_space(tern_conn *conn, struct tern_pn_space *space)
   if (space == NULL)
     return;
   tern_keys_free(space->keys);
+  tern_keys_free(space->original_keys);
   tern_acks_deinit(&space->acks);
   tern_sent_deinit(&space->sent);
   tern_stream_send_deinit(&space->crypto_send);
@@ -206,8 +207,7 @@ static tern_status copy_server_name(tern_conn *conn, const char *server_name)
   return TERN_OK;
 }
 
-/* The destination of the client's Initials before it knows our id. */
-static const struct tern_cid *get_client_id(const tern_conn *conn)
+const struct tern_cid *tern_conn_client_id(const tern_conn *conn)
 {
   return conn->is_server && conn->has_retry ? &conn->retry_scid : &conn->original_dcid;
 }
@@ -223,7 +223,7 @@ static tern_status add_ids(tern_conn *conn, const struct tern_conn_args *args)
   tern_cid_remote_init(&conn->path.remote_ids, conn->path.id, &args->peer_cid);
   status = tern_endpoint_add_id(conn->endpoint, &conn->first_scid, conn);
   if (status == TERN_OK && args->is_server)
-    status = tern_endpoint_add_id(conn->endpoint, get_client_id(conn), conn);
+    status = tern_endpoint_add_id(conn->endpoint, tern_conn_client_id(conn), conn);
   return status;
 }
 
@@ -256,8 +256,8 @@ static tern_status fill_members(tern_conn *conn, const struct tern_conn_args *ar
   struct tern_pn_space *initial = tern_conn_make_space(conn, TERN_SPACE_INITIAL);
   if (initial == NULL)
     return TERN_NOMEM;
-  initial->keys =
-      tern_keys_new_initial(&conn->alloc, args->version, get_client_id(conn), args->is_server);
+  initial->keys = tern_keys_new_initial(&conn->alloc, args->version, tern_conn_client_id(conn),
+                                        args->is_server);
   initial->can_send = initial->can_receive = initial->keys != NULL;
   return initial->keys != NULL ? TERN_OK : TERN_NOMEM;
 }
@@ -277,7 +277,7 @@ tern_status tern_conn_new(const struct tern_conn_args *args, tern_conn **out)
   conn->is_validated = !args->is_server || args->is_validated;
   conn->has_retry = args->has_retry;
   conn->retry_scid = args->retry_scid;
-  conn->version = args->version;
+  conn->version = conn->original_version = args->version;
   conn->original_dcid = args->original_dcid;
   conn->peer_scid = args->peer_cid;
   conn->started_at = conn->idle_from = conn->anti_deadlock_since = endpoint->now;
@@ -315,7 +315,7 @@ static void remember_ids(tern_conn *conn)
 
   if (!conn->is_server || !conn->is_validated || !conn->has_received)
     return;
-  tern_endpoint_close_id(conn->endpoint, get_client_id(conn));
+  tern_endpoint_close_id(conn->endpoint, tern_conn_client_id(conn));
   while (does_peer_know && (entry = tern_cid_local_next(&conn->path.local_ids, &at)) != NULL)
     tern_endpoint_close_id(conn->endpoint, &entry->cid);
 }
@@ -339,7 +339,7 @@ static void remove_ids(tern_conn *conn)
 void tern_conn_remove_original_id(tern_conn *conn)
 {
   if (conn->is_server)
-    tern_endpoint_remove_id(conn->endpoint, get_client_id(conn), conn);
+    tern_endpoint_remove_id(conn->endpoint, tern_conn_client_id(conn), conn);
 }
 
 static void free_packets(tern_conn *conn, struct tern_early_packet **list)

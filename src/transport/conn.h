@@ -63,7 +63,8 @@ struct tern_pn_space {
   uint64_t ack_from; /* ACKs in older packets are ignored */
   uint8_t probes;    /* packets that a PTO still allows beyond the window */
   bool wants_ping;
-  uint64_t next_skip; /* packet number that is left out next [rfc9000-21.4] */
+  uint64_t next_skip;              /* packet number that is left out next [rfc9000-21.4] */
+  struct tern_keys *original_keys; /* Initial, after a server's upgrade: of the first version */
 };
 
 struct tern_path {
@@ -191,7 +192,8 @@ struct tern_conn {
   bool has_fixed_version;      /* client: no other is offered; a ticket goes with one [rfc9369-5] */
   bool has_followed_version;   /* client: the server answered in another one [rfc9368-2.3] */
   bool has_negotiated_version; /* client: began anew after a Version Negotiation packet */
-  uint32_t version;
+  uint32_t version;            /* in use; the negotiated one from the server's first CRYPTO on */
+  uint32_t original_version;   /* of the client's first flight */
   struct tern_cid original_dcid; /* the client's first choice */
   struct tern_cid first_scid;    /* ours, as sent in the first packets */
   struct tern_cid peer_scid;     /* the peer's first, checked against its parameters */
@@ -291,6 +293,8 @@ void tern_conn_forget_params(tern_conn *conn);
 void tern_conn_apply_peer_limits(tern_conn *conn);
 /* Puts streams that may send now where the packer finds them. */
 void tern_conn_offer_streams(tern_conn *conn);
+/* Server: the destination of the client's Initials before it knows our id. */
+const struct tern_cid *tern_conn_client_id(const tern_conn *conn);
 /* The client's first choice of our id is no longer used. */
 void tern_conn_remove_original_id(tern_conn *conn);
 /* Issues connection ids until the peer has as many as it takes. */
@@ -381,7 +385,10 @@ void tern_conn_describe_versions(const tern_conn *conn, struct tern_params *para
 bool tern_conn_are_versions_true(const tern_conn *conn, const struct tern_params *params);
 /* Client: begins anew in a version of a Version Negotiation packet's list. False: there is none. */
 bool tern_conn_restart_version(tern_conn *conn, tern_slice versions);
-/* Client: a packet in another version than ours may be the server's choice. */
+/* Server, before there is TLS: goes over to the version it prefers among those of the client's parameters.
+ * False: the connection is over. */
+bool tern_conn_upgrade_version(tern_conn *conn, tern_slice params);
+/* Client: an Initial or Handshake packet in another version than ours may be the server's choice. */
 bool tern_conn_can_follow_version(const tern_conn *conn, const struct tern_long_header *header);
 struct tern_version_before {
   uint32_t version;

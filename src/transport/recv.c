@@ -262,13 +262,22 @@ static void learn_scid(tern_conn *conn, const struct tern_long_header *header)
   tern_cid_remote_set_first(&conn->path.remote_ids, &conn->peer_scid);
 }
 
+/* [rfc9369-4.1] a server that went over to another version still reads the client's Initials in the first
+ * one, until the Initial space is over. */
+static bool is_original(const tern_conn *conn, const struct tern_long_header *header)
+{
+  return header->type == TERN_PACKET_INITIAL && header->version == conn->original_version &&
+         conn->initial != NULL && conn->initial->original_keys != NULL;
+}
+
 /* What the header alone shows to be wrong; TERN_DROP_EMPTY = nothing. */
 static enum tern_drop_reason find_fault(tern_conn *conn, const struct tern_long_header *header,
                                         size_t datagram_bytes)
 {
   bool is_initial = header->type == TERN_PACKET_INITIAL;
 
-  if (header->version != conn->version && !tern_conn_can_follow_version(conn, header))
+  if (header->version != conn->version && !tern_conn_can_follow_version(conn, header) &&
+      !is_original(conn, header))
     return TERN_DROP_VERSION_MISMATCH;
   if (header->type != TERN_PACKET_RETRY && !check_scid(conn, header))
     return TERN_DROP_SCID_MISMATCH;
@@ -291,7 +300,7 @@ static void receive_numbered(tern_conn *conn, struct in_packet *in,
   if (header->type == TERN_PACKET_EARLY)
     in->keys = conn->early_keys;
   else if (in->space != NULL)
-    in->keys = in->space->keys;
+    in->keys = header->version == conn->version ? in->space->keys : in->space->original_keys;
   if (!can_open(conn, in)) {
     on_no_keys(conn, in);
     return;
@@ -325,8 +334,10 @@ static void receive_long(tern_conn *conn, const tern_datagram *meta,
       drop(conn, TERN_SPACE_INITIAL, header->packet_len, TERN_DROP_BAD_RETRY);
     return;
   }
-  if (header->version == conn->version)
+  if (header->version == conn->version || is_original(conn, header))
     receive_numbered(conn, &in, header);
+  else if (header->type == TERN_PACKET_HANDSHAKE) /* overtook the Initial that shows the version */
+    keep_early(conn, &in);
   else if (tern_conn_follow_version(conn, header->version, &before)) {
     receive_numbered(conn, &in, header);
     tern_conn_end_follow(conn, &before);

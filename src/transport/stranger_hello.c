@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The second look at a client, when its whole ClientHello is here: which protocol, which name? Nothing of
- * TLS exists before it, so who asks for what we do not have costs some bytes of CRYPTO. */
+/* The second look at a client, when its whole ClientHello is here: which protocol, which name, which
+ * version? Nothing of TLS exists before it, so who asks for what we do not have costs some bytes of CRYPTO. */
 #include "transport/conn.h"
 #include "transport/endpoint.h"
 
@@ -65,7 +65,7 @@ static bool look(tern_conn *conn, tern_slice message)
     tern_conn_fail_tls(conn, TERN_ALERT_NO_APPLICATION_PROTOCOL, "no protocol in common");
     return false;
   }
-  return judge(conn, hello.server_name, alpn);
+  return judge(conn, hello.server_name, alpn) && tern_conn_upgrade_version(conn, hello.params);
 }
 
 bool tern_conn_may_start_tls(tern_conn *conn, const struct tern_pn_space *space)

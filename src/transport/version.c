@@ -43,8 +43,8 @@ static bool has_version(const uint32_t *versions, size_t count, uint32_t version
   return false;
 }
 
-/* What this client would have chosen from a true list of the server's; 0 = nothing. */
-static uint32_t choose_again(const tern_conn *conn, const struct tern_params *params)
+/* The most preferred of our versions that the peer has, too; 0 = none. */
+static uint32_t choose_common(const tern_conn *conn, const struct tern_params *params)
 {
   const tern_config *config = &conn->endpoint->config;
 
@@ -59,12 +59,46 @@ bool tern_conn_are_versions_true(const tern_conn *conn, const struct tern_params
 {
   /* [rfc9368-8] its absence says: version 1 and no other */
   if (!params->has_version_information)
-    return !conn->has_negotiated_version || conn->version == TERN_VERSION_1;
-  if (params->chosen_version != conn->version)
+    return !conn->has_followed_version &&
+           (!conn->has_negotiated_version || conn->version == TERN_VERSION_1);
+  /* [rfc9368-4] the client's is that of its first flight, the server's the one in use. */
+  if (params->chosen_version != (conn->is_server ? conn->original_version : conn->version))
     return false;
   /* [rfc9368-4] a Version Negotiation packet was believed: the same list, authentic, must lead to the
-   * same version. */
-  return !conn->has_negotiated_version || choose_again(conn, params) == conn->version;
+   * same first flight. */
+  return !conn->has_negotiated_version || choose_common(conn, params) == conn->original_version;
+}
+
+/* ---- server: another version [rfc9368-2.3] ---------------------------------------------------- */
+
+/* [rfc9369-4] versions 1 and 2, which are all that a config may list, are compatible both ways. */
+static uint32_t choose_version(const tern_conn *conn, tern_slice bytes)
+{
+  struct tern_params params;
+
+  if (tern_params_read(bytes, false, &params) != 0 || !params.has_version_information ||
+      params.chosen_version != conn->version)
+    return conn->version; /* what is wrong with it is said when TLS has read it, too */
+  uint32_t version = choose_common(conn, &params);
+  return version != 0 ? version : conn->version;
+}
+
+bool tern_conn_upgrade_version(tern_conn *conn, tern_slice params)
+{
+  uint32_t version = choose_version(conn, params);
+
+  if (version == conn->version)
+    return true;
+  struct tern_keys *keys =
+      tern_keys_new_initial(&conn->alloc, version, tern_conn_client_id(conn), true);
+  if (keys == NULL) {
+    tern_conn_fail_local(conn, "no memory for another version");
+    return false;
+  }
+  conn->initial->original_keys = conn->initial->keys;
+  conn->initial->keys = keys;
+  conn->version = version;
+  return true;
 }
 
 /* ---- client: another version ------------------------------------------------------------------ */
@@ -80,7 +114,7 @@ bool tern_conn_restart_version(tern_conn *conn, tern_slice versions)
   tern_conn_drop_space(conn, TERN_SPACE_INITIAL);
   tern_tls_session_free(conn->tls);
   conn->tls = NULL;
-  conn->version = version;
+  conn->version = conn->original_version = version;
   conn->has_negotiated_version = true;
   config->random.fill(config->random.arg, conn->original_dcid.bytes, conn->original_dcid.len);
   conn->peer_scid = conn->original_dcid;
@@ -101,9 +135,10 @@ bool tern_conn_restart_version(tern_conn *conn, tern_slice versions)
 bool tern_conn_can_follow_version(const tern_conn *conn, const struct tern_long_header *header)
 {
   const tern_config *config = &conn->endpoint->config;
+  bool is_handshake = header->type == TERN_PACKET_INITIAL || header->type == TERN_PACKET_HANDSHAKE;
 
   return !conn->is_server && !conn->has_fixed_version && !conn->has_followed_version &&
-         conn->handshake == NULL && conn->initial != NULL && header->type == TERN_PACKET_INITIAL &&
+         conn->handshake == NULL && conn->initial != NULL && is_handshake &&
          has_version(config->versions, config->versions_count, header->version);
 }
 

@@ -82,6 +82,8 @@ static void test_rfc_vector(void **state)
   assert_int_equal(read(&message, &hello), 0);
   assert_slice(hello.server_name, "example.com", 11);
   assert_slice(hello.alpn, "\4alpn", 5);
+  assert_int_equal(hello.params.len, 0x32);
+  assert_memory_equal(hello.params.data, "\4\10\377\377", 4);
 }
 
 /* A length that is one off is never read past, and always noticed. */
@@ -148,6 +150,7 @@ static const struct extension_case {
     CASE_OF("\0\0\0\7\0\4\0\0\1a\0", TERN_ALERT_DECODE_ERROR, "", ""),
     /* [rfc8446-4.2] */
     CASE_OF(SNI("a") SNI("b"), TERN_ALERT_ILLEGAL_PARAMETER, "a", ""),
+    CASE_OF(H3 "\0\x39\0\1a\0\x39\0\1b", TERN_ALERT_ILLEGAL_PARAMETER, "", "\2h3"),
     CASE_OF(H3 H3, TERN_ALERT_ILLEGAL_PARAMETER, "", "\2h3"),
     /* [rfc7301-3.1] */
     CASE_OF("\0\x10\0\2\0\0", TERN_ALERT_DECODE_ERROR, "", ""),
