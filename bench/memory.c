@@ -281,7 +281,8 @@ static const struct purpose {
     {"connection", sizeof(tern_conn)},
     {"packet number spaces", sizeof(struct tern_pn_space)},
     {"streams and flow control", sizeof(struct tern_conn_body)},
-    {"one stream each", sizeof(struct tern_stream)},
+    {"one stream each, to send", sizeof(struct tern_stream) + sizeof(struct tern_stream_out)},
+    {"one stream each, to receive", sizeof(struct tern_stream) + sizeof(struct tern_stream_in)},
     {"keys", sizeof(struct tern_keys)},
     {"HTTP/3 connection", sizeof(struct tern_h3)},
     {"HTTP/3 streams of the peer", sizeof(struct tern_h3_in)},
@@ -312,7 +313,7 @@ static void show(const char *title)
     printf("  %-30s %8zu x %u\n", purpose->name, purpose->size, count);
     known += count * purpose->size;
   }
-  printf("  %-30s %8llu (", "other", (unsigned long long)(bytes - known));
+  printf("  %-30s %8lld (", "other", (long long)(bytes - known));
   for (size_t size = 0; size < SIZES_MAX; size++) {
     bool is_known = false;
     for (size_t i = 0; i < PURPOSES + 3; i++)

@@ -94,6 +94,7 @@ void tern_tls_session_deinit(struct tern_tls_session *session)
     free_node(session, node);
   }
   session->tail = NULL;
+  tern_alloc_give(session->alloc, session->alert_text, session->alert_text_len);
   tern_alloc_give(session->alloc, session->alpn, session->alpn_len);
   tern_alloc_give(session->alloc, session->server_name, session->server_name_len);
   tern_tls_unref(session->tls);
@@ -143,7 +144,8 @@ static void tell_alert(struct tern_tls_session *session, struct tern_tls_fact *f
   fact->kind = TERN_TLS_FACT_ALERT;
   fact->alert = session->alert;
   fact->code = session->alert_code;
-  fact->data = tern_slice_of(session->alert_text, strlen(session->alert_text));
+  fact->data = tern_slice_of(session->alert_text != NULL ? session->alert_text : "",
+                             session->alert_text_len);
 }
 
 bool tern_tls_session_next_fact(struct tern_tls_session *session, struct tern_tls_fact *fact)
@@ -319,13 +321,16 @@ static void note_alert(struct tern_tls_session *session, uint64_t code, uint8_t 
     session->alert_code = code;
     session->alert = alert;
   }
-  if (session->alert_text[0] == '\0') {
-    size_t len = strlen(text);
-    if (len >= sizeof session->alert_text)
-      len = sizeof session->alert_text - 1;
-    memcpy(session->alert_text, text, len);
-    session->alert_text[len] = '\0';
-  }
+  size_t len = strlen(text);
+  if (len > TERN_TLS_ALERT_TEXT_MAX)
+    len = TERN_TLS_ALERT_TEXT_MAX;
+  if (session->alert_text != NULL || len == 0)
+    return;
+  session->alert_text = tern_alloc_take(session->alloc, len);
+  if (session->alert_text == NULL)
+    return;
+  memcpy(session->alert_text, text, len);
+  session->alert_text_len = (uint8_t)len;
 }
 
 void tern_tls_push_alert(struct tern_tls_session *session, uint8_t alert, const char *text)

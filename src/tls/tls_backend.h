@@ -78,10 +78,11 @@ struct tern_tls_session {
   struct tern_tls_fact_node *head, *tail;
   struct tern_tls_fact_node *lent; /* what next_fact gave last: freed by the next call */
 
-  /* The ALERT fact needs no memory, so that running out of it can be told too. */
+  /* The ALERT fact needs no memory but for its text, so that running out of it can be told too. */
   uint64_t alert_code;
   uint8_t alert;
-  char alert_text[TERN_TLS_ALERT_TEXT_MAX];
+  uint8_t alert_text_len;
+  char *alert_text; /* owned; NULL if there is none, or no memory for it */
 
   char *alpn, *server_name; /* copies */
   size_t alpn_len, server_name_len;

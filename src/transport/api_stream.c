@@ -115,7 +115,7 @@ tern_status tern_stream_write(tern_stream *stream, tern_slice data, size_t *take
   *taken = 0;
   if (status != TERN_OK)
     return status;
-  status = tern_stream_send_write(&stream->send, data, taken);
+  status = tern_stream_send_write(&stream->out->send, data, taken);
   on_written(stream, status);
   return status;
 }
@@ -127,7 +127,7 @@ tern_status tern_stream_write_ref(tern_stream *stream, tern_slice data, tern_rel
 
   if (status != TERN_OK)
     return status;
-  status = tern_stream_send_write_ref(&stream->send, data, release, arg);
+  status = tern_stream_send_write_ref(&stream->out->send, data, release, arg);
   on_written(stream, status);
   return status;
 }
@@ -140,7 +140,7 @@ tern_status tern_stream_write_source(tern_stream *stream, uint64_t len, const te
     return status;
   if (source->fill == NULL)
     return TERN_INVALID;
-  status = tern_stream_send_write_source(&stream->send, len, source);
+  status = tern_stream_send_write_source(&stream->out->send, len, source);
   on_written(stream, status);
   return status;
 }
@@ -151,7 +151,7 @@ tern_status tern_stream_finish(tern_stream *stream)
 
   if (status != TERN_OK)
     return status;
-  status = tern_stream_send_finish(&stream->send);
+  status = tern_stream_send_finish(&stream->out->send);
   tern_stream_update_places(stream);
   return status;
 }
@@ -161,7 +161,7 @@ void tern_stream_reset(tern_stream *stream, uint64_t code)
   if (check_send(stream) != TERN_OK)
     return;
   bool before = tern_endpoint_enter_hook(stream->conn->endpoint);
-  (void)tern_stream_send_reset(&stream->send, code);
+  (void)tern_stream_send_reset(&stream->out->send, code);
   tern_endpoint_leave_hook(stream->conn->endpoint, before);
   tern_stream_update_places(stream);
   tern_stream_touch(stream);
@@ -169,22 +169,22 @@ void tern_stream_reset(tern_stream *stream, uint64_t code)
 
 size_t tern_stream_get_room(const tern_stream *stream)
 {
-  return check_send(stream) == TERN_OK ? (size_t)tern_stream_send_room(&stream->send) : 0;
+  return check_send(stream) == TERN_OK ? (size_t)tern_stream_send_room(&stream->out->send) : 0;
 }
 
 tern_blocked_by tern_stream_get_blocked_by(const tern_stream *stream)
 {
   const struct tern_conn_body *body = stream->conn->body;
 
-  if (check_send(stream) != TERN_OK || !tern_stream_send_wants(&stream->send, UINT64_MAX))
+  if (check_send(stream) != TERN_OK || !tern_stream_send_wants(&stream->out->send, UINT64_MAX))
     return TERN_BLOCKED_BY_NOTHING;
   if (stream->conn->state == TERN_CONN_HANDSHAKE)
     return TERN_BLOCKED_BY_HANDSHAKE;
   if (!tern_stream_set_can_send(&body->streams, stream))
     return TERN_BLOCKED_BY_STREAM_LIMIT;
-  if (tern_stream_send_is_starved(&stream->send, tern_flow_send_room(&stream->flow_send)))
+  if (tern_stream_send_is_starved(&stream->out->send, tern_flow_send_room(&stream->out->flow)))
     return TERN_BLOCKED_BY_STREAM;
-  if (tern_stream_send_is_starved(&stream->send, tern_flow_send_room(&body->flow_send)))
+  if (tern_stream_send_is_starved(&stream->out->send, tern_flow_send_room(&body->flow_send)))
     return TERN_BLOCKED_BY_CONN;
   return TERN_BLOCKED_BY_CONGESTION;
 }
@@ -193,22 +193,23 @@ tern_blocked_by tern_stream_get_blocked_by(const tern_stream *stream)
 
 size_t tern_stream_peek(const tern_stream *stream, tern_slice *slices, size_t max)
 {
-  if (!tern_stream_has_recv(stream) || stream->recv.is_stopped)
+  if (!tern_stream_has_recv(stream) || stream->in->recv.is_stopped)
     return 0;
-  return tern_stream_recv_peek(&stream->recv, slices, max);
+  return tern_stream_recv_peek(&stream->in->recv, slices, max);
 }
 
 void tern_stream_consume(tern_stream *stream, size_t len)
 {
   struct tern_stream_flow flow;
 
-  if (stream->conn->body == NULL || stream->is_over || stream->conn->endpoint->is_in_hook)
+  if (!tern_stream_has_recv(stream) || stream->conn->body == NULL || stream->is_over ||
+      stream->conn->endpoint->is_in_hook)
     return;
-  uint64_t readable = tern_stream_recv_readable(&stream->recv);
+  uint64_t readable = tern_stream_recv_readable(&stream->in->recv);
   flow = get_flow(stream);
   tern_stream_on_consumed(stream, &flow, len < readable ? len : (size_t)readable);
   tern_stream_update_places(stream);
-  if (tern_stream_recv_is_done(&stream->recv))
+  if (tern_stream_recv_is_done(&stream->in->recv))
     tern_stream_touch(stream);
 }
 
@@ -230,17 +231,17 @@ tern_status tern_stream_read(tern_stream *stream, void *buffer, size_t capacity,
   }
   if (*got != 0)
     return TERN_OK;
-  if (stream->recv.state == TERN_RECV_RESET_RECVD || stream->recv.state == TERN_RECV_RESET_READ ||
-      stream->recv.is_stopped)
+  if (stream->in->recv.state == TERN_RECV_RESET_RECVD ||
+      stream->in->recv.state == TERN_RECV_RESET_READ || stream->in->recv.is_stopped)
     return TERN_RESET;
-  if (tern_stream_recv_is_eof(&stream->recv))
+  if (tern_stream_recv_is_eof(&stream->in->recv))
     return TERN_EOF;
   return tern_conn_is_open(stream->conn) ? TERN_BLOCKED : TERN_CLOSED;
 }
 
 bool tern_stream_is_eof(const tern_stream *stream)
 {
-  return tern_stream_has_recv(stream) && tern_stream_recv_is_eof(&stream->recv);
+  return tern_stream_has_recv(stream) && tern_stream_recv_is_eof(&stream->in->recv);
 }
 
 void tern_stream_stop(tern_stream *stream, uint64_t code)

@@ -72,7 +72,7 @@ static void plan_packets(const struct tern_bulk *bulk, struct plan *plan)
     bytes--;
   if (bytes == 0)
     return;
-  tern_stream_send_locate(&plan->stream->send, plan->range.offset, bytes, &plan->piece);
+  tern_stream_send_locate(&plan->stream->out->send, plan->range.offset, bytes, &plan->piece);
   uint64_t packets = least(bulk->packets_max, plan->piece.len / plan->payload_bytes);
   packets = least(packets, count_same_size(plan->range.offset, plan->payload_bytes));
   packets = least(packets, count_numbers(space));
@@ -89,7 +89,7 @@ static bool make_plan(const struct tern_bulk *bulk, struct plan *plan)
   if (plan->stream == NULL || bulk->packets_max < TERN_BULK_PACKETS_MIN)
     return false;
   uint64_t credit = tern_stream_get_credit(plan->stream, &body->flow_send);
-  if (!tern_stream_send_next(&plan->stream->send, credit, &plan->range) ||
+  if (!tern_stream_send_next(&plan->stream->out->send, credit, &plan->range) ||
       plan->range.is_retransmit || plan->range.offset == 0 || plan->range.len < bulk->segment_bytes)
     return false;
   plan_header(bulk, plan);

@@ -236,7 +236,7 @@ void tern_conn_check_shutdown(tern_conn *conn)
   bool is_over = conn->endpoint->now >= conn->shutdown_at;
   while (!is_over && conn->body != NULL &&
          (stream = tern_stream_set_next(&conn->body->streams, &at)) != NULL)
-    if (tern_stream_has_send(stream) && !tern_stream_send_is_done(&stream->send))
+    if (tern_stream_has_send(stream) && !tern_stream_send_is_done(&stream->out->send))
       return;
   tern_conn_close(conn, conn->shutdown_code, NULL);
 }

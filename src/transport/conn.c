@@ -32,6 +32,53 @@ struct tern_pn_space *tern_conn_space(tern_conn *conn, enum tern_space_id id)
   return *get_place(conn, id);
 }
 
+bool tern_conn_wake_crypto(tern_conn *conn, struct tern_pn_space *space)
+{
+  if (space->crypto != NULL)
+    return true;
+  struct tern_crypto *crypto = tern_alloc_take(&conn->alloc, sizeof *crypto);
+  if (crypto == NULL)
+    return false;
+  tern_stream_send_init_crypto(&crypto->send, &conn->alloc, space->crypto_sent_bytes);
+  tern_crypto_recv_init(&crypto->recv, &conn->alloc, space->crypto_received_bytes);
+  space->crypto = crypto;
+  return true;
+}
+
+static void free_crypto(tern_conn *conn, struct tern_pn_space *space)
+{
+  if (space->crypto == NULL)
+    return;
+  tern_stream_send_deinit(&space->crypto->send);
+  tern_stream_recv_deinit(&space->crypto->recv);
+  tern_alloc_give(&conn->alloc, space->crypto, sizeof *space->crypto);
+  space->crypto = NULL;
+}
+
+void tern_conn_rest_crypto(tern_conn *conn, struct tern_pn_space *space)
+{
+  const struct tern_crypto *crypto = space->crypto;
+
+  if (crypto == NULL || crypto->send.acked_to != crypto->send.written ||
+      crypto->recv.consumed != crypto->recv.highest || crypto->send.written > UINT32_MAX)
+    return;
+  space->crypto_sent_bytes = (uint32_t)crypto->send.written;
+  space->crypto_received_bytes = (uint32_t)crypto->recv.consumed;
+  free_crypto(conn, space);
+}
+
+static void free_space(tern_conn *conn, struct tern_pn_space *space)
+{
+  if (space == NULL)
+    return;
+  tern_keys_free(space->keys);
+  tern_keys_free(space->original_keys);
+  tern_acks_deinit(&space->acks);
+  tern_sent_deinit(&space->sent);
+  free_crypto(conn, space);
+  tern_alloc_give(&conn->alloc, space, sizeof *space);
+}
+
 struct tern_pn_space *tern_conn_make_space(tern_conn *conn, enum tern_space_id id)
 {
   struct tern_pn_space **place = get_place(conn, id);
@@ -51,9 +98,11 @@ struct tern_pn_space *tern_conn_make_space(tern_conn *conn, enum tern_space_id i
   tern_sent_init(&space->sent, &conn->alloc, 0);
   tern_loss_init(&space->loss);
   tern_ecn_space_init(&space->ecn);
-  tern_stream_send_init_crypto(&space->crypto_send, &conn->alloc);
-  tern_stream_recv_init(&space->crypto_recv, &conn->alloc);
   space->next_skip = FIRST_SKIP_MIN + tern_random_below(&config->random, FIRST_SKIP_SPREAD);
+  if (!tern_conn_wake_crypto(conn, space)) {
+    free_space(conn, space);
+    return NULL;
+  }
   *place = space;
   return space;
 }
@@ -67,19 +116,6 @@ void tern_conn_forget_in_flight(tern_conn *conn, struct tern_pn_space *space)
 
   while ((packet = tern_sent_range_next(&space->sent, &cursor)) != NULL)
     tern_inflight_on_resolved(&conn->path.routes[packet->route]->in_flight, packet);
-}
-
-static void free_space(tern_conn *conn, struct tern_pn_space *space)
-{
-  if (space == NULL)
-    return;
-  tern_keys_free(space->keys);
-  tern_keys_free(space->original_keys);
-  tern_acks_deinit(&space->acks);
-  tern_sent_deinit(&space->sent);
-  tern_stream_send_deinit(&space->crypto_send);
-  tern_stream_recv_deinit(&space->crypto_recv);
-  tern_alloc_give(&conn->alloc, space, sizeof *space);
 }
 
 void tern_conn_drop_space(tern_conn *conn, enum tern_space_id id)
@@ -379,13 +415,12 @@ static void leave_half_open(tern_conn *conn)
   conn->half_open_bytes = 0;
 }
 
-static void clear_sent(struct tern_pn_space *space)
+static void clear_sent(tern_conn *conn, struct tern_pn_space *space)
 {
   if (space == NULL)
     return;
   tern_sent_deinit(&space->sent);
-  tern_stream_send_deinit(&space->crypto_send);
-  tern_stream_recv_deinit(&space->crypto_recv);
+  free_crypto(conn, space);
 }
 
 static void clean_up_layer(tern_conn *conn)
@@ -402,9 +437,9 @@ static void clean_up_layer(tern_conn *conn)
 void tern_conn_shed(tern_conn *conn)
 {
   clean_up_layer(conn);
-  clear_sent(conn->initial);
-  clear_sent(conn->handshake);
-  clear_sent(conn->path.data);
+  clear_sent(conn, conn->initial);
+  clear_sent(conn, conn->handshake);
+  clear_sent(conn, conn->path.data);
   free_packets(conn, &conn->early);
   free_packets(conn, &conn->replayed);
   free_body(conn);

@@ -47,6 +47,12 @@ enum tern_conn_state {
   TERN_CONN_DEAD,      /* nothing more; freed by the next settle */
 };
 
+/* CRYPTO data of a space, both ways. */
+struct tern_crypto {
+  struct tern_stream_send send;
+  struct tern_stream_recv recv;
+};
+
 /* One packet number space: Initial, Handshake, or the data space of a path. */
 struct tern_pn_space {
   enum tern_space_id id;
@@ -57,11 +63,12 @@ struct tern_pn_space {
   struct tern_sent sent;
   struct tern_loss loss;
   struct tern_ecn_space ecn;
-  struct tern_stream_send crypto_send;
-  struct tern_stream_recv crypto_recv;
-  bool has_ack_from; /* an ACK frame was processed; its packet's number: */
-  uint64_t ack_from; /* ACKs in older packets are ignored */
-  uint8_t probes;    /* packets that a PTO still allows beyond the window */
+  struct tern_crypto *crypto;     /* NULL: put away; tern_conn_wake_crypto makes it anew */
+  uint32_t crypto_sent_bytes;     /* of what was put away: where it goes on; */
+  uint32_t crypto_received_bytes; /* at most TERN_CAP_CRYPTO_TOTAL, and what we send is less */
+  bool has_ack_from;              /* an ACK frame was processed; its packet's number: */
+  uint64_t ack_from;              /* ACKs in older packets are ignored */
+  uint8_t probes;                 /* packets that a PTO still allows beyond the window */
   bool wants_ping;
   uint64_t next_skip;              /* packet number that is left out next [rfc9000-21.4] */
   struct tern_keys *original_keys; /* Initial, after a server's upgrade: of the first version */
@@ -279,6 +286,14 @@ void tern_conn_make_due(tern_conn *conn);
 struct tern_pn_space *tern_conn_space(tern_conn *conn, enum tern_space_id id);
 /* The same, made if it is not there; NULL without memory. */
 struct tern_pn_space *tern_conn_make_space(tern_conn *conn, enum tern_space_id id);
+/* CRYPTO data may be written or read. False: no memory. */
+TERN_MUST_CHECK bool tern_conn_wake_crypto(tern_conn *conn, struct tern_pn_space *space);
+/* Puts it away, if all that was sent is acknowledged and all that came is read. */
+void tern_conn_rest_crypto(tern_conn *conn, struct tern_pn_space *space);
+static inline bool tern_pn_space_wants_crypto(const struct tern_pn_space *space)
+{
+  return space->crypto != NULL && tern_stream_send_wants(&space->crypto->send, UINT64_MAX);
+}
 /* Keys, CRYPTO data and everything in flight of a space that is over [rfc9001-4.9]. */
 void tern_conn_drop_space(tern_conn *conn, enum tern_space_id id);
 /* Measures again what a half-open connection holds. */

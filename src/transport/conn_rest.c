@@ -37,8 +37,7 @@ void tern_conn_rest(tern_conn *conn)
   tern_sent_trim(&space->sent);
   tern_keys_rest(space->keys);
   tern_acks_trim(&space->acks);
-  tern_stream_send_trim(&space->crypto_send);
-  tern_stream_recv_trim(&space->crypto_recv);
+  tern_conn_rest_crypto(conn, space);
   tern_stream_set_trim(&conn->body->streams);
   tern_dgram_trim(&conn->body->dgram);
   if (conn->layer.rest != NULL)

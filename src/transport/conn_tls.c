@@ -89,7 +89,8 @@ static void on_crypto(tern_conn *conn, const struct tern_tls_fact *fact)
 
   if (space == NULL)
     return; /* of a level that is over: nobody could read it */
-  if (tern_stream_send_write(&space->crypto_send, fact->data, &taken) != TERN_OK)
+  if (!tern_conn_wake_crypto(conn, space) ||
+      tern_stream_send_write(&space->crypto->send, fact->data, &taken) != TERN_OK)
     tern_conn_fail_local(conn, "no memory for handshake data");
 }
 
@@ -337,14 +338,16 @@ void tern_conn_drive_tls(tern_conn *conn, struct tern_pn_space *space)
   enum tern_level level = get_level(space->id);
   tern_slice slice;
 
+  if (space->crypto == NULL)
+    return;
   if (conn->tls == NULL) {
     if (!tern_conn_may_start_tls(conn, space))
       return;
     tern_conn_start_tls(conn, NULL);
   }
-  while (tern_conn_is_open(conn) && tern_stream_recv_peek(&space->crypto_recv, &slice, 1) != 0) {
+  while (tern_conn_is_open(conn) && tern_stream_recv_peek(&space->crypto->recv, &slice, 1) != 0) {
     feed(conn, level, slice);
-    tern_stream_recv_consume(&space->crypto_recv, slice.len);
+    tern_stream_recv_consume(&space->crypto->recv, slice.len);
   }
 }
 

@@ -70,7 +70,7 @@ static void fetch_first(const tern_conn *conn)
   fetch(space->keys, sizeof *space->keys);
   const struct tern_stream *stream = tern_scheduler_next(&conn->body->scheduler);
   if (stream != NULL)
-    fetch(stream, sizeof *stream);
+    fetch(stream, sizeof *stream + sizeof *stream->out);
 }
 
 static void fetch_second(const tern_conn *conn)

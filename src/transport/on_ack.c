@@ -43,8 +43,11 @@ static void on_crypto_record(tern_conn *conn, struct tern_pn_space *space,
                              const struct tern_frame_record *record, bool is_acked)
 {
   struct tern_send_facts facts;
-  tern_status status = is_acked ? tern_stream_send_on_acked(&space->crypto_send, record, &facts)
-                                : tern_stream_send_on_lost(&space->crypto_send, record);
+
+  if (space->crypto == NULL)
+    return; /* put away: all of it was acknowledged before */
+  tern_status status = is_acked ? tern_stream_send_on_acked(&space->crypto->send, record, &facts)
+                                : tern_stream_send_on_lost(&space->crypto->send, record);
   if (status != TERN_OK)
     tern_conn_fail_local(conn, "no memory to note what became of handshake data");
 }

@@ -39,7 +39,9 @@ static enum tern_packet_fate on_crypto(const struct on_frame *on)
   struct tern_recv_data data = {.offset = on->frame->u.crypto.offset,
                                 .data = on->frame->u.crypto.data};
 
-  struct tern_stream_recv *recv = &on->packet->space->crypto_recv;
+  if (!tern_conn_wake_crypto(conn, on->packet->space))
+    return TERN_PACKET_IGNORE;
+  struct tern_stream_recv *recv = &on->packet->space->crypto->recv;
   uint64_t before = recv->in_order + recv->held_bytes;
   switch (tern_crypto_recv_on_data(recv, &data, conn->is_validated, &conn->endpoint->pieces)) {
   case TERN_RECV_OK:
@@ -123,7 +125,7 @@ static enum tern_packet_fate on_stream(const struct on_frame *on)
 
   if (stream == NULL)
     return fate;
-  bool is_news = frame->u.stream.is_fin && !tern_stream_recv_is_size_known(&stream->recv);
+  bool is_news = frame->u.stream.is_fin && !tern_stream_recv_is_size_known(&stream->in->recv);
   if (frame->u.stream.data.len == 0 && !is_news && (fate = glitch(on)) != TERN_PACKET_KEEP)
     return fate;
   struct tern_stream_flow flow = get_flow(conn);
@@ -140,7 +142,7 @@ static enum tern_packet_fate on_reset_stream(const struct on_frame *on)
 
   if (stream == NULL)
     return fate;
-  if (stream->recv.state >= TERN_RECV_RESET_RECVD && (fate = glitch(on)) != TERN_PACKET_KEEP)
+  if (stream->in->recv.state >= TERN_RECV_RESET_RECVD && (fate = glitch(on)) != TERN_PACKET_KEEP)
     return fate;
   struct tern_stream_flow flow = get_flow(on->conn);
   return judge(on, stream,
@@ -155,7 +157,7 @@ static enum tern_packet_fate on_stop_sending(const struct on_frame *on)
 
   if (stream == NULL)
     return fate;
-  if (stream->send.state >= TERN_SEND_DATA_RECVD)
+  if (stream->out->send.state >= TERN_SEND_DATA_RECVD)
     return glitch(on);
   bool before = tern_endpoint_enter_hook(on->conn->endpoint);
   tern_stream_on_stop_sending(stream, on->frame->u.stop_sending.code);
@@ -172,10 +174,10 @@ static enum tern_packet_fate on_max_stream_data(const struct on_frame *on)
 
   if (stream == NULL)
     return fate;
-  uint64_t before = stream->flow_send.limit;
+  uint64_t before = stream->out->flow.limit;
   if (tern_stream_on_max_data(stream, on->frame->u.max_stream_data.limit))
     tern_stream_update_places(stream);
-  return stream->flow_send.limit - before >= CREDIT_WORTH_BYTES ? TERN_PACKET_KEEP : glitch(on);
+  return stream->out->flow.limit - before >= CREDIT_WORTH_BYTES ? TERN_PACKET_KEEP : glitch(on);
 }
 
 static enum tern_packet_fate on_stream_data_blocked(const struct on_frame *on)

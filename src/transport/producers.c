@@ -35,10 +35,12 @@ static void write_ack(struct tern_packer *packer)
 
 static void write_crypto(struct tern_packer *packer)
 {
-  struct tern_stream_send *send = &packer->space->crypto_send;
   struct tern_frame_record record;
   struct tern_send_range range;
 
+  if (packer->space->crypto == NULL)
+    return;
+  struct tern_stream_send *send = &packer->space->crypto->send;
   while (tern_stream_send_next(send, UINT64_MAX, &range)) {
     size_t len = tern_frame_write_crypto_header(&packer->writer, range.offset, (size_t)range.len);
     if (len == 0)
@@ -221,7 +223,7 @@ static bool place_bytes(struct tern_packer *packer, struct tern_stream *stream,
   struct tern_send_piece piece;
 
   while (left != 0) {
-    tern_stream_send_locate(&stream->send, offset, left, &piece);
+    tern_stream_send_locate(&stream->out->send, offset, left, &piece);
     uint8_t *room = tern_write_room(&packer->writer, (size_t)piece.len);
     if (piece.data != NULL) {
       memcpy(room, piece.data, (size_t)piece.len);
@@ -260,7 +262,7 @@ static enum stream_step write_stream(struct tern_packer *packer, struct tern_str
   struct tern_frame_record record;
   struct tern_stream_fit fit;
 
-  if (!tern_stream_send_next(&stream->send, credit, &range))
+  if (!tern_stream_send_next(&stream->out->send, credit, &range))
     return STREAM_IDLE;
   struct tern_stream_chunk chunk = {stream->id, range.offset, (size_t)range.len,
                                     range.is_fin_possible};
@@ -339,7 +341,6 @@ void tern_write_frames(struct tern_packer *packer, struct tern_say *say)
   space->wants_ping = false;
   /* [rfc9002-6.2.4] the second probe of a handshake says the same rather than nothing: either may be the
    * one that arrives. */
-  if (space->probes != 0 && space->id != TERN_SPACE_APP &&
-      !tern_stream_send_wants(&space->crypto_send, UINT64_MAX))
+  if (space->probes != 0 && space->id != TERN_SPACE_APP && !tern_pn_space_wants_crypto(space))
     tern_conn_offer_again(packer->conn, space);
 }

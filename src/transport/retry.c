@@ -52,7 +52,7 @@ bool tern_conn_on_retry(tern_conn *conn, const struct tern_long_header *header, 
   tern_cid_remote_set_first(&conn->path.remote_ids, &new_cid);
   tern_conn_forget_in_flight(conn, space);
   tern_sent_clear(&space->sent);
-  tern_stream_send_rewind(&space->crypto_send);
+  tern_stream_send_rewind(&space->crypto->send);
   tern_conn_resend_early(
       conn); /* [rfc9000-17.2.5.3] under the same keys, with new packet numbers */
   tern_conn_make_due(conn);

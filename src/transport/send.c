@@ -50,7 +50,7 @@ static bool wants_control(const tern_conn *conn)
 /* Something that elicits ACKs, other than probes. */
 static bool wants_elicit(const tern_conn *conn, const struct tern_pn_space *space)
 {
-  if (tern_stream_send_wants(&space->crypto_send, UINT64_MAX))
+  if (tern_pn_space_wants_crypto(space))
     return true;
   if (space->id != TERN_SPACE_APP)
     return false;
@@ -395,8 +395,7 @@ static bool is_only_streams(const struct send_round *round)
   return conn->is_confirmed && conn->initial == NULL && conn->handshake == NULL &&
          conn->body != NULL && round->route->is_address_validated && space->probes == 0 &&
          !space->wants_ping && !tern_acks_wants_ride(&space->acks) && !wants_control(conn) &&
-         !tern_dgram_wants(&conn->body->dgram) &&
-         !tern_stream_send_wants(&space->crypto_send, UINT64_MAX);
+         !tern_dgram_wants(&conn->body->dgram) && !tern_pn_space_wants_crypto(space);
 }
 
 /* Returns the bytes of the datagrams. */

@@ -29,10 +29,11 @@ static void place_in_scheduler(tern_conn *conn, tern_stream *stream)
     tern_scheduler_insert(&body->scheduler, stream);
     return;
   }
-  if (tern_stream_send_is_starved(&stream->send, tern_flow_send_room(&stream->flow_send))) {
-    tern_flow_send_on_blocked(&stream->flow_send);
+  if (tern_stream_send_is_starved(&stream->out->send, tern_flow_send_room(&stream->out->flow))) {
+    tern_flow_send_on_blocked(&stream->out->flow);
     tern_scheduler_remove(&body->scheduler, stream);
-  } else if (tern_stream_send_is_starved(&stream->send, tern_flow_send_room(&body->flow_send))) {
+  } else if (tern_stream_send_is_starved(&stream->out->send,
+                                         tern_flow_send_room(&body->flow_send))) {
     tern_flow_send_on_blocked(&body->flow_send);
     tern_scheduler_insert(&body->scheduler, stream);
     tern_scheduler_park(&body->scheduler, stream);
@@ -85,7 +86,7 @@ static void drain_released(tern_conn *conn, tern_stream *stream)
 {
   struct tern_stream_flow flow = {&conn->body->flow_recv, conn->endpoint->now,
                                   tern_conn_route(conn)->rtt.smoothed_ns};
-  uint64_t readable = tern_stream_recv_readable(&stream->recv);
+  uint64_t readable = tern_stream_recv_readable(&stream->in->recv);
 
   if (tern_stream_has_recv(stream) && readable != 0)
     tern_stream_on_consumed(stream, &flow, (size_t)readable);
@@ -101,17 +102,17 @@ static void tell_one(tern_stream *stream, enum tern_stream_event event)
       ops->on_readable(stream, stream->app);
     return;
   case TERN_STREAM_WAS_RESET:
-    tern_stream_recv_on_reset_told(&stream->recv);
+    tern_stream_recv_on_reset_told(&stream->in->recv);
     if (ops != NULL && ops->on_reset != NULL)
-      ops->on_reset(stream, stream->recv.code, stream->app);
+      ops->on_reset(stream, stream->in->recv.code, stream->app);
     return;
   case TERN_STREAM_WAS_STOPPED:
     if (ops != NULL && ops->on_stopped != NULL)
-      ops->on_stopped(stream, stream->send.reset_code, stream->app);
+      ops->on_stopped(stream, stream->out->send.reset_code, stream->app);
     return;
   case TERN_STREAM_ACKED:
     if (ops != NULL && ops->on_acked != NULL)
-      ops->on_acked(stream, stream->send.acked_to, stream->app);
+      ops->on_acked(stream, stream->out->send.acked_to, stream->app);
     return;
   case TERN_STREAM_WRITABLE:
     if (ops != NULL && ops->on_writable != NULL)
@@ -142,7 +143,7 @@ static void tell_events(tern_stream *stream)
 static void end_stream(tern_conn *conn, tern_stream *stream)
 {
   TERN_EVENT(&conn->endpoint->events, conn->id, stream_closed, .stream = stream->id,
-             .sent_bytes = stream->send.unsent, .received_bytes = stream->recv.consumed);
+             .sent_bytes = stream->out->send.unsent, .received_bytes = stream->in->recv.consumed);
   if (!stream->is_released && stream->ops != NULL && stream->ops->on_closed != NULL)
     stream->ops->on_closed(stream, stream->app);
   stream->is_over = true;
@@ -157,7 +158,7 @@ static void settle_stream(tern_conn *conn, tern_stream *stream)
   tell_events(stream);
   if (stream->is_released)
     drain_released(conn, stream);
-  if (tern_stream_recv_keep(&stream->recv) != TERN_OK)
+  if (tern_stream_has_recv(stream) && tern_stream_recv_keep(&stream->in->recv) != TERN_OK)
     tern_conn_fail_local(conn, "no memory for stream data that was not read");
   if (tern_stream_is_done(stream) && stream->events == 0)
     end_stream(conn, stream);
@@ -266,7 +267,8 @@ static void keep_crypto(tern_conn *conn)
 {
   for (int i = 0; i < TERN_SPACES; i++) {
     struct tern_pn_space *space = tern_conn_space(conn, (enum tern_space_id)i);
-    if (space != NULL && tern_stream_recv_keep(&space->crypto_recv) != TERN_OK)
+    if (space != NULL && space->crypto != NULL &&
+        tern_stream_recv_keep(&space->crypto->recv) != TERN_OK)
       tern_conn_fail_local(conn, "no memory for handshake data");
   }
 }

@@ -76,9 +76,9 @@ bool tern_conn_may_start_tls(tern_conn *conn, const struct tern_pn_space *space)
     tern_conn_fail(conn, TERN_QUIC_CONNECTION_REFUSED, 0, "no connections any more");
     return false;
   }
-  if (tern_stream_recv_readable(&space->crypto_recv) < TERN_TLS_MESSAGE_HEAD_BYTES)
+  if (tern_stream_recv_readable(&space->crypto->recv) < TERN_TLS_MESSAGE_HEAD_BYTES)
     return false;
-  (void)tern_stream_recv_copy(&space->crypto_recv, bytes, TERN_TLS_MESSAGE_HEAD_BYTES);
+  (void)tern_stream_recv_copy(&space->crypto->recv, bytes, TERN_TLS_MESSAGE_HEAD_BYTES);
   size_t size = tern_client_hello_size(bytes);
   if (size == 0) {
     tern_conn_fail_tls(conn, TERN_ALERT_UNEXPECTED_MESSAGE, "no ClientHello");
@@ -86,7 +86,7 @@ bool tern_conn_may_start_tls(tern_conn *conn, const struct tern_pn_space *space)
   }
   if (size > sizeof bytes) /* not for us to hold: TLS reads it, and nobody is shown its names */
     return judge(conn, tern_slice_of(NULL, 0), tern_slice_of(NULL, 0));
-  if (tern_stream_recv_readable(&space->crypto_recv) < size)
+  if (tern_stream_recv_readable(&space->crypto->recv) < size)
     return false;
-  return look(conn, tern_slice_of(bytes, tern_stream_recv_copy(&space->crypto_recv, bytes, size)));
+  return look(conn, tern_slice_of(bytes, tern_stream_recv_copy(&space->crypto->recv, bytes, size)));
 }

@@ -9,7 +9,12 @@
  *   app consumes       stream.consumed and conn.consumed rise by the same
  *   reset or stopped   what will never be read counts as consumed, up to highest (or the final size)
  *
- * so conn.consumed always reaches conn.highest when the streams are done. */
+ * so conn.consumed always reaches conn.highest when the streams are done.
+ *
+ * In memory the halves that exist follow the stream; in place of the other one stands a shared one that is
+ * done, which nobody writes to:
+ *
+ *   bidirectional | stream | out | in |      ours, one way | stream | out |      the peer's | stream | in | */
 #ifndef TERN_TRANSPORT_STREAM_H
 #define TERN_TRANSPORT_STREAM_H
 
@@ -32,7 +37,21 @@ enum tern_stream_event {
   TERN_STREAM_OPENED = 32, /* opened by the peer, on_stream not called yet */
 };
 
+/* The half that sends. */
+struct tern_stream_out {
+  struct tern_flow_send flow;
+  struct tern_stream_send send;
+};
+
+/* The half that receives. */
+struct tern_stream_in {
+  struct tern_flow_recv flow;
+  struct tern_stream_recv recv;
+};
+
 struct tern_stream {
+  struct tern_stream_out *out; /* see above */
+  struct tern_stream_in *in;
   uint64_t id;
   tern_conn *conn; /* opaque here */
   const tern_stream_ops *ops;
@@ -50,10 +69,13 @@ struct tern_stream {
   struct tern_sched_node sched;
   struct tern_list_node touched; /* spine: streams with events */
   struct tern_list_node control; /* spine: streams with wants_control */
-  struct tern_flow_send flow_send;
-  struct tern_flow_recv flow_recv;
-  struct tern_stream_send send;
-  struct tern_stream_recv recv;
+};
+
+/* Room for both halves. */
+struct tern_stream_whole {
+  struct tern_stream stream;
+  struct tern_stream_out out;
+  struct tern_stream_in in;
 };
 
 struct tern_stream_args {
@@ -67,10 +89,14 @@ struct tern_stream_args {
   uint64_t send_buffer_bytes;
 };
 
-/* slot and generation are stream_set's. */
+/* Of a stream and the halves that it has. */
+size_t tern_stream_get_bytes(uint64_t id, bool is_server);
+/* `stream` has tern_stream_get_bytes; slot and generation are stream_set's. */
 void tern_stream_init(struct tern_stream *stream, const struct tern_stream_args *args);
 /* Releases both halves' data. */
 void tern_stream_deinit(struct tern_stream *stream);
+/* Gives back what a stream at rest does not need. */
+void tern_stream_trim(struct tern_stream *stream);
 /* [rfc9001-4.6.2] early data was rejected: nothing was sent, and there is no credit yet. */
 void tern_stream_rewind(struct tern_stream *stream);
 
@@ -99,7 +125,8 @@ static inline struct tern_stream_name tern_stream_get_name(const struct tern_str
 /* Both halves are in a terminal state. */
 static inline bool tern_stream_is_done(const struct tern_stream *stream)
 {
-  return tern_stream_send_is_done(&stream->send) && tern_stream_recv_is_done(&stream->recv);
+  return tern_stream_send_is_done(&stream->out->send) &&
+         tern_stream_recv_is_done(&stream->in->recv);
 }
 
 /* ---- receiving: frames ---- */
@@ -142,7 +169,7 @@ void tern_stream_stop_receiving(struct tern_stream *stream, const struct tern_st
 static inline uint64_t tern_stream_get_credit(const struct tern_stream *stream,
                                               const struct tern_flow_send *conn)
 {
-  uint64_t own = tern_flow_send_room(&stream->flow_send);
+  uint64_t own = tern_flow_send_room(&stream->out->flow);
   uint64_t all = tern_flow_send_room(conn);
   return own < all ? own : all;
 }

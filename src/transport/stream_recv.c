@@ -266,6 +266,12 @@ void tern_stream_recv_on_reset_told(struct tern_stream_recv *recv)
 
 /* ---- CRYPTO ---- */
 
+void tern_crypto_recv_init(struct tern_stream_recv *recv, struct tern_alloc *alloc, uint64_t offset)
+{
+  tern_stream_recv_init(recv, alloc);
+  recv->consumed = recv->in_order = recv->highest = offset;
+}
+
 enum tern_recv_result tern_crypto_recv_on_data(struct tern_stream_recv *recv,
                                                const struct tern_recv_data *data, bool is_validated,
                                                struct tern_piece_pool *pool)

@@ -178,6 +178,9 @@ static inline bool tern_stream_recv_is_done(const struct tern_stream_recv *recv)
   return recv->state == TERN_RECV_DATA_READ || recv->state == TERN_RECV_RESET_READ;
 }
 
+/* CRYPTO data whose bytes below `offset` were read. */
+void tern_crypto_recv_init(struct tern_stream_recv *recv, struct tern_alloc *alloc,
+                           uint64_t offset);
 /* CRYPTO data: the same half with the bounds of RFC 9000 7.5. TERN_RECV_TOO_MUCH =
  * CRYPTO_BUFFER_EXCEEDED. `is_validated`: the peer's address is, which allows more. */
 TERN_MUST_CHECK enum tern_recv_result tern_crypto_recv_on_data(struct tern_stream_recv *recv,

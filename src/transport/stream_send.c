@@ -33,9 +33,12 @@ void tern_stream_send_init(struct tern_stream_send *send, struct tern_alloc *all
   tern_rangeset_init(&send->lost);
 }
 
-void tern_stream_send_init_crypto(struct tern_stream_send *send, struct tern_alloc *alloc)
+void tern_stream_send_init_crypto(struct tern_stream_send *send, struct tern_alloc *alloc,
+                                  uint64_t offset)
 {
   tern_stream_send_init(send, alloc, UINT32_MAX);
+  send->written = send->unsent = send->acked_to = offset;
+  send->state = offset == 0 ? TERN_SEND_READY : TERN_SEND_SEND;
   send->is_crypto = true;
 }
 

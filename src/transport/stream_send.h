@@ -70,8 +70,9 @@ struct tern_stream_send {
 /* `copied_max_bytes` bounds what tern_stream_send_write takes. `alloc` must outlive it. */
 void tern_stream_send_init(struct tern_stream_send *send, struct tern_alloc *alloc,
                            uint64_t copied_max_bytes);
-/* For CRYPTO data: no bound on copies, no FIN, no reset. */
-void tern_stream_send_init_crypto(struct tern_stream_send *send, struct tern_alloc *alloc);
+/* For CRYPTO data: no bound on copies, no FIN, no reset. What is below `offset` was acknowledged. */
+void tern_stream_send_init_crypto(struct tern_stream_send *send, struct tern_alloc *alloc,
+                                  uint64_t offset);
 /* Releases what is held. */
 void tern_stream_send_deinit(struct tern_stream_send *send);
 /* Gives back what only the next write would use. */

@@ -9,7 +9,7 @@
 
 #define NO_SLOT UINT32_MAX
 #define SLOTS_MIN 4
-#define BUCKET_BITS_MIN 3
+#define BUCKET_BITS_MIN 2
 
 void tern_stream_set_init(struct tern_stream_set *set, const struct tern_stream_set_args *args)
 {
@@ -22,7 +22,7 @@ void tern_stream_set_init(struct tern_stream_set *set, const struct tern_stream_
   set->window_bytes = args->window_bytes;
   set->window_max_bytes = args->window_max_bytes;
   set->send_buffer_bytes = args->send_buffer_bytes;
-  tern_pool_init(&set->pool, args->alloc, sizeof(struct tern_stream));
+  tern_pool_init(&set->pool, args->alloc, sizeof(struct tern_stream_whole));
   set->peers[TERN_DIR_BIDI].concurrent = args->streams_bidi_max;
   set->peers[TERN_DIR_UNI].concurrent = args->streams_uni_max;
   for (int dir = TERN_DIR_BIDI; dir <= TERN_DIR_UNI; dir++) {
@@ -53,10 +53,8 @@ void tern_stream_set_trim(struct tern_stream_set *set)
   struct tern_stream *stream;
   uint32_t at = 0;
 
-  while ((stream = tern_stream_set_next(set, &at)) != NULL) {
-    tern_stream_send_trim(&stream->send);
-    tern_stream_recv_trim(&stream->recv);
-  }
+  while ((stream = tern_stream_set_next(set, &at)) != NULL)
+    tern_stream_trim(stream);
   tern_pool_trim(&set->pool);
 }
 
@@ -177,6 +175,22 @@ static uint64_t get_send_limit(const struct tern_stream_set *set, uint64_t id)
   return is_ours(set, id) ? set->send_limit_bidi_remote_bytes : set->send_limit_bidi_local_bytes;
 }
 
+/* Streams of both directions come and go with requests; the others are few and have one half. */
+static struct tern_stream *take_stream(struct tern_stream_set *set, uint64_t id)
+{
+  if (!tern_stream_id_is_uni(id))
+    return tern_pool_take(&set->pool);
+  return tern_alloc_take(set->alloc, tern_stream_get_bytes(id, set->is_server));
+}
+
+static void give_stream(struct tern_stream_set *set, struct tern_stream *stream)
+{
+  if (!tern_stream_id_is_uni(stream->id))
+    tern_pool_give(&set->pool, stream);
+  else
+    tern_alloc_give(set->alloc, stream, tern_stream_get_bytes(stream->id, set->is_server));
+}
+
 static tern_status make_stream(struct tern_stream_set *set, uint64_t id, struct tern_stream **out)
 {
   struct tern_stream_args args = {.id = id,
@@ -189,7 +203,7 @@ static tern_status make_stream(struct tern_stream_set *set, uint64_t id, struct 
                                   .send_buffer_bytes = set->send_buffer_bytes};
   if (reserve_slot(set) != TERN_OK || reserve_bucket(set) != TERN_OK)
     return TERN_NOMEM;
-  struct tern_stream *stream = tern_pool_take(&set->pool);
+  struct tern_stream *stream = take_stream(set, id);
   if (stream == NULL)
     return TERN_NOMEM;
   tern_stream_init(stream, &args);
@@ -210,7 +224,7 @@ static void free_stream(struct tern_stream_set *set, struct tern_stream *stream)
   set->first_free = stream->slot;
   set->live--;
   tern_stream_deinit(stream);
-  tern_pool_give(&set->pool, stream);
+  give_stream(set, stream);
 }
 
 /* [rfc9000-4.6] as streams close, the peer may open others. The limit is raised when half of it can be,

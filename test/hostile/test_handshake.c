@@ -170,7 +170,7 @@ static void test_P6_sparse_crypto(void **state)
       hostile_write_crypto(writer, offset + i, tern_slice_of("x", 1));
     hostile_send(peer, TERN_PACKET_APP);
     tern_conn *conn = hostile_find_conn(&rig, peer);
-    assert_true(conn->path.data->crypto_recv.runs_count <= TERN_CAP_STREAM_GAPS);
+    assert_true(conn->path.data->crypto->recv.runs_count <= TERN_CAP_STREAM_GAPS);
   }
   end();
 }

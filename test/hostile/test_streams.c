@@ -41,14 +41,14 @@ static void test_T8_gaps(void **state)
     if (i < 2000 || i >= 18000)
       spent[i >= 18000] += clock() - from;
     struct tern_stream *stream = get_stream(peer, 0);
-    assert_true(stream->recv.runs_count <= TERN_CAP_STREAM_GAPS);
+    assert_true(stream->in->recv.runs_count <= TERN_CAP_STREAM_GAPS);
     if (i % 1000 == 0)
       hostile_rig_turn(&rig);
   }
   struct tern_stream *stream = get_stream(peer, 0);
-  assert_int_equal(stream->recv.runs_count, TERN_CAP_STREAM_GAPS);
+  assert_int_equal(stream->in->recv.runs_count, TERN_CAP_STREAM_GAPS);
   assert_true(get_conn(peer)->alloc.used_bytes - heap <
-              stream->recv.held_bytes * 3 / 2 + 32768 + 8192);
+              stream->in->recv.held_bytes * 3 / 2 + 32768 + 8192);
   /* Time is shown, not judged: a busy machine would make a liar of either. */
   print_message("2,000 frames: %ld us at first, %ld us with all gaps open\n",
                 (long)(spent[0] * 1000000 / CLOCKS_PER_SEC),
@@ -65,11 +65,11 @@ static void test_T8_gaps_bound(void **state)
 
   for (uint64_t i = 0; i < 256; i++)
     send_stream(peer, 0, 1 + 2 * i, 1, false);
-  assert_int_equal(get_stream(peer, 0)->recv.runs_count, 256);
+  assert_int_equal(get_stream(peer, 0)->in->recv.runs_count, 256);
   assert_true(tern_acks_is_duplicate(&get_conn(peer)->path.data->acks,
                                      peer->spaces[TERN_SPACE_APP].next - 1));
   send_stream(peer, 0, 1 + 2 * 256, 1, false);
-  assert_int_equal(get_stream(peer, 0)->recv.runs_count, 256);
+  assert_int_equal(get_stream(peer, 0)->in->recv.runs_count, 256);
   assert_false(tern_acks_is_duplicate(&get_conn(peer)->path.data->acks,
                                       peer->spaces[TERN_SPACE_APP].next - 1));
   assert_alive(peer);

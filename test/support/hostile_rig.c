@@ -17,7 +17,7 @@
 
 static void check_content(struct hostile_rig *rig, tern_stream *stream, tern_slice data)
 {
-  uint64_t offset = stream->recv.consumed;
+  uint64_t offset = stream->in->recv.consumed;
 
   if (!oracle_is_stream(tern_stream_get_id(stream), offset, data))
     oracle_fail(&rig->oracle, "O5", "stream content differs at offset", offset, 0);
@@ -268,7 +268,7 @@ void hostile_app_write(struct hostile_rig *rig, tern_stream *stream, size_t len)
   while (len != 0) {
     size_t part = len < sizeof bytes ? len : sizeof bytes;
     size_t taken = 0;
-    oracle_bytes(id, stream->send.written, bytes, part);
+    oracle_bytes(id, stream->out->send.written, bytes, part);
     tern_status status = tern_stream_write(stream, tern_slice_of(bytes, part), &taken);
     rig->oracle.app_takes += 4;
     if (status != TERN_OK || taken < part)

@@ -119,8 +119,8 @@ static uint64_t get_promised(const tern_conn *conn)
   uint64_t bytes = body->flow_recv.limit - body->flow_recv.consumed;
   const struct tern_stream *stream;
   while ((stream = tern_stream_set_next(&body->streams, &at)) != NULL)
-    if (stream->send.copied_bytes != 0)
-      bytes += stream->send.copied_bytes + 2 * TERN_SEND_CHUNK_MAX;
+    if (stream->out->send.copied_bytes != 0)
+      bytes += stream->out->send.copied_bytes + 2 * TERN_SEND_CHUNK_MAX;
   return bytes;
 }
 
@@ -128,7 +128,9 @@ static uint64_t get_promised(const tern_conn *conn)
  * of it may be half empty, and one copy is on its way. */
 static uint64_t get_own_flight(const tern_conn *conn)
 {
-  uint64_t bytes = conn->handshake != NULL ? conn->handshake->crypto_send.written : 0;
+  uint64_t bytes = conn->handshake != NULL && conn->handshake->crypto != NULL
+                       ? conn->handshake->crypto->send.written
+                       : 0;
 
   return bytes > ORACLE_FLIGHT_BYTES ? 4 * (bytes - ORACLE_FLIGHT_BYTES) : 0;
 }
@@ -136,7 +138,9 @@ static uint64_t get_own_flight(const tern_conn *conn)
 /* A long ClientHello that is not complete: TLS holds it, in a buffer that may have doubled. */
 static uint64_t get_unread_hello(const tern_conn *conn)
 {
-  uint64_t bytes = conn->initial != NULL ? conn->initial->crypto_recv.consumed : 0;
+  uint64_t bytes = conn->initial != NULL && conn->initial->crypto != NULL
+                       ? conn->initial->crypto->recv.consumed
+                       : 0;
 
   return bytes > ORACLE_FLIGHT_BYTES ? 2 * bytes : 0;
 }

@@ -88,8 +88,8 @@ static void test_stop(void **state)
   assert_int_equal(peer->reset_count, 0); /* its application said so itself */
   size_t taken;
   assert_int_equal(tern_stream_write(ours->stream, tern_slice_of("x", 1), &taken), TERN_RESET);
-  assert_int_equal(ours->stream->send.state, TERN_SEND_RESET_RECVD);
-  assert_int_equal(peer->stream->recv.state, TERN_RECV_RESET_READ);
+  assert_int_equal(ours->stream->out->send.state, TERN_SEND_RESET_RECVD);
+  assert_int_equal(peer->stream->in->recv.state, TERN_RECV_RESET_READ);
   assert_int_equal(tern_stream_finish(peer->stream), TERN_OK);
   assert_true(pair_run_until(&pair, pair_are_streams_closed));
 }

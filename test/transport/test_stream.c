@@ -11,7 +11,7 @@
 
 struct end {
   struct tern_alloc alloc;
-  struct tern_stream stream;
+  struct tern_stream_whole whole;
   struct tern_flow_send conn_send;
   struct tern_flow_recv conn_recv;
   struct tern_piece_pool pool;
@@ -29,7 +29,7 @@ static struct end *new_end(uint64_t id, bool is_server, uint64_t conn_window)
                                   .send_buffer_bytes = 8000};
   end->alloc = make_account();
   tern_piece_pool_init(&end->pool, &end->alloc);
-  tern_stream_init(&end->stream, &args);
+  tern_stream_init(&end->whole.stream, &args);
   tern_flow_send_init(&end->conn_send, conn_window);
   tern_flow_recv_init(&end->conn_recv, conn_window, conn_window);
   return end;
@@ -37,7 +37,7 @@ static struct end *new_end(uint64_t id, bool is_server, uint64_t conn_window)
 
 static void free_end(struct end *end)
 {
-  tern_stream_deinit(&end->stream);
+  tern_stream_deinit(&end->whole.stream);
   tern_piece_pool_deinit(&end->pool);
   tern_alloc_deinit(&end->alloc);
   free(end);
@@ -54,23 +54,26 @@ static enum tern_recv_result give(struct end *end, uint64_t offset, size_t len, 
   static uint8_t bytes[2 * WINDOW];
   struct tern_stream_flow flow = flow_of(end);
   struct tern_recv_data data = {offset, tern_slice_of(bytes, len), is_fin};
-  return tern_stream_on_data(&end->stream, &flow, &data, &end->pool);
+  return tern_stream_on_data(&end->whole.stream, &flow, &data, &end->pool);
 }
 
 static enum tern_recv_result give_reset(struct end *end, uint64_t final_size)
 {
   struct tern_stream_flow flow = flow_of(end);
-  return tern_stream_on_reset(&end->stream, &flow, 5, final_size);
+  return tern_stream_on_reset(&end->whole.stream, &flow, 5, final_size);
 }
 
 static void test_size(void **state)
 {
   (void)state;
   print_message("sizeof(struct tern_stream) = %zu: send %zu, recv %zu, flow %zu + %zu\n",
-                sizeof(struct tern_stream), sizeof(struct tern_stream_send),
+                sizeof(struct tern_stream_whole), sizeof(struct tern_stream_send),
                 sizeof(struct tern_stream_recv), sizeof(struct tern_flow_send),
                 sizeof(struct tern_flow_recv));
-  assert_true(sizeof(struct tern_stream) <= 512);
+  assert_true(sizeof(struct tern_stream_whole) <= 512);
+  /* one way: the half that is not there takes nothing */
+  assert_int_equal(tern_stream_get_bytes(0, true), sizeof(struct tern_stream_whole));
+  assert_true(tern_stream_get_bytes(2, false) <= 320 && tern_stream_get_bytes(2, true) <= 320);
 }
 
 /* [rfc9000-2.1] kinds of ids, from both sides */
@@ -80,14 +83,14 @@ static void test_halves(void **state)
   for (uint64_t id = 0; id < 4; id++) {
     for (int is_server = 0; is_server < 2; is_server++) {
       struct end *end = new_end(id, is_server == 1, WINDOW);
-      const struct tern_stream *stream = &end->stream;
+      const struct tern_stream *stream = &end->whole.stream;
       bool is_ours = (id & 1) == (unsigned)is_server;
       bool is_uni = (id & 2) != 0;
       assert_int_equal(stream->is_ours, is_ours);
       assert_int_equal(tern_stream_has_send(stream), !is_uni || is_ours);
       assert_int_equal(tern_stream_has_recv(stream), !is_uni || !is_ours);
-      assert_int_equal(tern_stream_send_is_done(&stream->send), !tern_stream_has_send(stream));
-      assert_int_equal(tern_stream_recv_is_done(&stream->recv), !tern_stream_has_recv(stream));
+      assert_int_equal(tern_stream_send_is_done(&stream->out->send), !tern_stream_has_send(stream));
+      assert_int_equal(tern_stream_recv_is_done(&stream->in->recv), !tern_stream_has_recv(stream));
       assert_false(tern_stream_is_done(stream));
       free_end(end);
     }
@@ -113,11 +116,11 @@ static void test_limits(void **state)
         assert_int_equal(give(end, limit - 1, 1, false), TERN_RECV_OK);
       }
       assert_int_equal(end->conn_recv.highest, limit);
-      assert_int_equal(end->stream.flow_recv.highest, limit);
+      assert_int_equal(end->whole.stream.in->flow.highest, limit);
       /* [HOSTILE T10] what arrived opens nothing */
       if (!is_reset)
         assert_false(tern_flow_recv_wants(&end->conn_recv));
-      assert_false(tern_flow_recv_wants(&end->stream.flow_recv));
+      assert_false(tern_flow_recv_wants(&end->whole.stream.in->flow));
       free_end(end);
     }
   }
@@ -130,7 +133,7 @@ static void test_books_balance(void **state)
   for (uint64_t seed = 1; seed <= 3000; seed++) {
     struct tern_random_seeded random;
     struct end *end = new_end(0, true, 4 * WINDOW);
-    struct tern_stream *stream = &end->stream;
+    struct tern_stream *stream = &end->whole.stream;
     tern_random_seeded_init(&random, seed);
     for (int step = 0; step < 12; step++) {
       struct tern_stream_flow flow = flow_of(end);
@@ -144,24 +147,25 @@ static void test_books_balance(void **state)
         tern_stream_stop_receiving(stream, &flow, 9);
         break;
       case 2:
-        len = (size_t)draw_below(&random, tern_stream_recv_readable(&stream->recv) + 1);
+        len = (size_t)draw_below(&random, tern_stream_recv_readable(&stream->in->recv) + 1);
         tern_stream_on_consumed(stream, &flow, len);
         break;
       default:
         (void)!give(end, offset, len, draw_one_in(&random, 5));
         break;
       }
-      assert_int_equal(stream->flow_recv.highest, end->conn_recv.highest);
-      assert_int_equal(stream->flow_recv.consumed, end->conn_recv.consumed);
-      assert_int_equal(stream->flow_recv.highest, stream->recv.highest);
-      assert_int_equal(tern_stream_recv_keep(&stream->recv), TERN_OK);
+      assert_int_equal(stream->in->flow.highest, end->conn_recv.highest);
+      assert_int_equal(stream->in->flow.consumed, end->conn_recv.consumed);
+      assert_int_equal(stream->in->flow.highest, stream->in->recv.highest);
+      assert_int_equal(tern_stream_recv_keep(&stream->in->recv), TERN_OK);
       tern_piece_pool_reset(&end->pool);
     }
-    bool is_dropped = stream->recv.is_stopped || stream->recv.state >= TERN_RECV_RESET_RECVD;
-    if (is_dropped || stream->recv.state == TERN_RECV_DATA_READ)
+    bool is_dropped =
+        stream->in->recv.is_stopped || stream->in->recv.state >= TERN_RECV_RESET_RECVD;
+    if (is_dropped || stream->in->recv.state == TERN_RECV_DATA_READ)
       assert_int_equal(end->conn_recv.consumed, end->conn_recv.highest);
-    if (stream->recv.state != TERN_RECV_RECV)
-      assert_false(tern_flow_recv_wants(&stream->flow_recv));
+    if (stream->in->recv.state != TERN_RECV_RECV)
+      assert_false(tern_flow_recv_wants(&stream->in->flow));
     free_end(end);
   }
   print_message("seeds 1 to 3000\n");
@@ -173,22 +177,22 @@ static void test_receive_events(void **state)
   struct end *end = new_end(0, true, WINDOW);
   struct tern_stream_flow flow = flow_of(end);
   assert_int_equal(give(end, 10, 5, false), TERN_RECV_OK);
-  assert_int_equal(end->stream.events, 0);
+  assert_int_equal(end->whole.stream.events, 0);
   assert_int_equal(give(end, 0, 10, false), TERN_RECV_OK);
-  assert_int_equal(end->stream.events, TERN_STREAM_READABLE);
+  assert_int_equal(end->whole.stream.events, TERN_STREAM_READABLE);
   assert_int_equal(give_reset(end, 100), TERN_RECV_OK);
-  assert_int_equal(end->stream.events, TERN_STREAM_WAS_RESET);
+  assert_int_equal(end->whole.stream.events, TERN_STREAM_WAS_RESET);
   free_end(end);
   /* Who stopped does not want to hear of it. */
   end = new_end(0, true, WINDOW);
   flow = flow_of(end);
   assert_int_equal(give(end, 0, 10, false), TERN_RECV_OK);
-  tern_stream_stop_receiving(&end->stream, &flow, 1);
-  assert_true(tern_stream_wants_control(&end->stream));
+  tern_stream_stop_receiving(&end->whole.stream, &flow, 1);
+  assert_true(tern_stream_wants_control(&end->whole.stream));
   assert_int_equal(give_reset(end, 100), TERN_RECV_OK);
-  assert_int_equal(end->stream.events, 0);
-  assert_true(tern_stream_recv_is_done(&end->stream.recv));
-  assert_false(tern_stream_wants_control(&end->stream));
+  assert_int_equal(end->whole.stream.events, 0);
+  assert_true(tern_stream_recv_is_done(&end->whole.stream.in->recv));
+  assert_false(tern_stream_wants_control(&end->whole.stream));
   free_end(end);
 }
 
@@ -200,22 +204,22 @@ static void test_stop_sending(void **state)
   struct tern_frame_record record;
   struct tern_frame frame;
   uint8_t out[64];
-  tern_stream_on_stop_sending(&end->stream, 33);
-  assert_int_equal(end->stream.events, TERN_STREAM_WAS_STOPPED);
-  end->stream.events = 0;
-  tern_stream_on_stop_sending(&end->stream, 34);
-  assert_int_equal(end->stream.events, 0);
+  tern_stream_on_stop_sending(&end->whole.stream, 33);
+  assert_int_equal(end->whole.stream.events, TERN_STREAM_WAS_STOPPED);
+  end->whole.stream.events = 0;
+  tern_stream_on_stop_sending(&end->whole.stream, 34);
+  assert_int_equal(end->whole.stream.events, 0);
   struct tern_writer writer = tern_writer_of(out, sizeof out);
-  assert_true(tern_stream_write_control(&end->stream, &writer, &record));
-  assert_false(tern_stream_write_control(&end->stream, &writer, &record));
+  assert_true(tern_stream_write_control(&end->whole.stream, &writer, &record));
+  assert_false(tern_stream_write_control(&end->whole.stream, &writer, &record));
   struct tern_reader reader = tern_reader_of(out, tern_writer_len(&writer));
   assert_int_equal(tern_frame_read(&reader, &frame), 0);
   assert_int_equal(frame.u.reset_stream.code, 33);
-  assert_int_equal(tern_stream_on_record_lost(&end->stream, &record), TERN_OK);
-  assert_true(tern_stream_wants_control(&end->stream));
-  assert_true(tern_stream_write_control(&end->stream, &writer, &record));
-  assert_int_equal(tern_stream_on_record_acked(&end->stream, &record), TERN_OK);
-  assert_true(tern_stream_send_is_done(&end->stream.send));
+  assert_int_equal(tern_stream_on_record_lost(&end->whole.stream, &record), TERN_OK);
+  assert_true(tern_stream_wants_control(&end->whole.stream));
+  assert_true(tern_stream_write_control(&end->whole.stream, &writer, &record));
+  assert_int_equal(tern_stream_on_record_acked(&end->whole.stream, &record), TERN_OK);
+  assert_true(tern_stream_send_is_done(&end->whole.stream.out->send));
   free_end(end);
 }
 
@@ -224,17 +228,17 @@ static void test_writable_and_blocked(void **state)
   (void)state;
   static uint8_t bytes[WINDOW * 2];
   struct end *end = new_end(0, true, 3000);
-  struct tern_stream *stream = &end->stream;
+  struct tern_stream *stream = &end->whole.stream;
   struct tern_frame_record records[4] = {{0}};
   struct tern_send_range range;
   size_t taken;
-  assert_int_equal(tern_stream_send_write(&stream->send, tern_slice_of(bytes, 9000), &taken),
+  assert_int_equal(tern_stream_send_write(&stream->out->send, tern_slice_of(bytes, 9000), &taken),
                    TERN_BLOCKED);
   stream->wants_writable = true;
   assert_int_equal(tern_stream_get_credit(stream, &end->conn_send), 3000);
   for (int i = 0; i < 3; i++) {
     assert_true(tern_stream_wants_send(stream, &end->conn_send));
-    assert_true(tern_stream_send_next(&stream->send,
+    assert_true(tern_stream_send_next(&stream->out->send,
                                       tern_stream_get_credit(stream, &end->conn_send), &range));
     range.len = 1000;
     tern_stream_on_sent(stream, &end->conn_send, &range, false, &records[i]);
@@ -242,11 +246,11 @@ static void test_writable_and_blocked(void **state)
   /* The connection's credit is used up; that is what is reported. */
   assert_false(tern_stream_wants_send(stream, &end->conn_send));
   assert_true(tern_flow_send_wants(&end->conn_send));
-  assert_false(tern_flow_send_wants(&stream->flow_send));
+  assert_false(tern_flow_send_wants(&stream->out->flow));
   /* A retransmission needs none. */
   assert_int_equal(tern_stream_on_record_lost(stream, &records[1]), TERN_OK);
   assert_true(tern_stream_wants_send(stream, &end->conn_send));
-  assert_true(tern_stream_send_next(&stream->send, 0, &range));
+  assert_true(tern_stream_send_next(&stream->out->send, 0, &range));
   tern_stream_on_sent(stream, &end->conn_send, &range, false, &records[1]);
   assert_int_equal(end->conn_send.used, 3000);
   /* Half of the buffer, 4,000 bytes, must be free. */
@@ -254,8 +258,8 @@ static void test_writable_and_blocked(void **state)
     assert_int_equal(tern_stream_on_record_acked(stream, &records[i]), TERN_OK);
   assert_int_equal(stream->events, TERN_STREAM_ACKED);
   assert_true(tern_flow_send_on_max(&end->conn_send, 100000));
-  assert_true(tern_stream_send_next(&stream->send, tern_stream_get_credit(stream, &end->conn_send),
-                                    &range));
+  assert_true(tern_stream_send_next(&stream->out->send,
+                                    tern_stream_get_credit(stream, &end->conn_send), &range));
   range.len = 1000;
   tern_stream_on_sent(stream, &end->conn_send, &range, false, &records[3]);
   assert_int_equal(tern_stream_on_record_acked(stream, &records[3]), TERN_OK);
@@ -282,7 +286,7 @@ struct net {
 
 static void send_one(struct end *from, struct net *net)
 {
-  struct tern_stream *stream = &from->stream;
+  struct tern_stream *stream = &from->whole.stream;
   struct packet *packet = &net->packets[net->count];
   struct tern_writer writer = tern_writer_of(packet->bytes, 50 + draw_below(&net->random, 1300));
   struct tern_send_range range;
@@ -293,14 +297,14 @@ static void send_one(struct end *from, struct net *net)
       !tern_flow_recv_write(&from->conn_recv, NULL, &writer, &packet->record) &&
       !tern_flow_send_write(&from->conn_send, NULL, &writer, &packet->record)) {
     uint64_t credit = tern_stream_get_credit(stream, &from->conn_send);
-    if (!tern_stream_send_next(&stream->send, credit, &range))
+    if (!tern_stream_send_next(&stream->out->send, credit, &range))
       return;
     struct tern_stream_chunk chunk = {stream->id, range.offset, (size_t)range.len,
                                       range.is_fin_possible};
     struct tern_stream_fit fit;
     assert_true(tern_frame_write_stream_header(&writer, &chunk, &fit));
     uint8_t *room = tern_write_room(&writer, fit.len);
-    assert_true(tern_stream_send_copy(&stream->send, range.offset, fit.len, room, NULL));
+    assert_true(tern_stream_send_copy(&stream->out->send, range.offset, fit.len, room, NULL));
     range.len = fit.len;
     tern_stream_on_sent(stream, &from->conn_send, &range, fit.is_fin, &packet->record);
   }
@@ -314,11 +318,11 @@ static void receive_frame(struct end *to, const struct tern_frame *frame)
   if (frame->kind == TERN_FRAME_STREAM) {
     struct tern_recv_data data = {frame->u.stream.offset, frame->u.stream.data,
                                   frame->u.stream.is_fin};
-    assert_int_equal(tern_stream_on_data(&to->stream, &flow, &data, &to->pool), TERN_RECV_OK);
+    assert_int_equal(tern_stream_on_data(&to->whole.stream, &flow, &data, &to->pool), TERN_RECV_OK);
   } else if (frame->kind == TERN_FRAME_MAX_DATA) {
     (void)tern_flow_send_on_max(&to->conn_send, frame->u.max_data.limit);
   } else if (frame->kind == TERN_FRAME_MAX_STREAM_DATA) {
-    (void)tern_stream_on_max_data(&to->stream, frame->u.max_stream_data.limit);
+    (void)tern_stream_on_max_data(&to->whole.stream, frame->u.max_stream_data.limit);
   }
 }
 
@@ -326,7 +330,7 @@ static void resolve_record(struct end *from, const struct tern_frame_record *rec
 {
   if (tern_record_has_stream(record))
     assert_int_equal((is_acked ? tern_stream_on_record_acked
-                               : tern_stream_on_record_lost)(&from->stream, record),
+                               : tern_stream_on_record_lost)(&from->whole.stream, record),
                      TERN_OK);
   else if (record->kind == TERN_RECORD_MAX_DATA)
     (is_acked ? tern_flow_recv_on_acked : tern_flow_recv_on_lost)(&from->conn_recv, record);
@@ -350,7 +354,7 @@ static void deliver_one(struct end *from, struct end *to, struct net *net)
       assert_int_equal(tern_frame_read(&reader, &frame), 0);
       receive_frame(to, &frame);
     }
-    assert_int_equal(tern_stream_recv_keep(&to->stream.recv), TERN_OK);
+    assert_int_equal(tern_stream_recv_keep(&to->whole.stream.in->recv), TERN_OK);
     tern_piece_pool_reset(&to->pool);
   }
   resolve_record(from, &packet->record, is_acked);
@@ -361,10 +365,11 @@ static uint64_t read_some(struct end *end, uint64_t at, struct tern_random_seede
 {
   struct tern_stream_flow flow = flow_of(end);
   tern_slice slice;
-  while (tern_stream_recv_peek(&end->stream.recv, &slice, 1) != 0 && !draw_one_in(random, 6)) {
+  while (tern_stream_recv_peek(&end->whole.stream.in->recv, &slice, 1) != 0 &&
+         !draw_one_in(random, 6)) {
     size_t len = 1 + (size_t)draw_below(random, slice.len);
     assert_true(are_bytes(slice.data, at, len));
-    tern_stream_on_consumed(&end->stream, &flow, len);
+    tern_stream_on_consumed(&end->whole.stream, &flow, len);
     at += len;
   }
   return at;
@@ -383,18 +388,19 @@ static void test_two_ends(void **state)
     uint32_t left = 400000;
     tern_random_seeded_init(&there.random, seed);
     tern_random_seeded_init(&back.random, seed + 1000);
-    while (!tern_stream_recv_is_eof(&server->stream.recv) ||
-           !tern_stream_send_is_done(&client->stream.send)) {
+    while (!tern_stream_recv_is_eof(&server->whole.stream.in->recv) ||
+           !tern_stream_send_is_done(&client->whole.stream.out->send)) {
       assert_true(--left > 0);
       size_t len = written + sizeof bytes > size ? (size_t)(size - written) : sizeof bytes;
       size_t taken = 0;
       fill_bytes(bytes, written, len);
-      if (!client->stream.send.is_finished) {
-        (void)!tern_stream_send_write(&client->stream.send, tern_slice_of(bytes, len), &taken);
+      if (!client->whole.stream.out->send.is_finished) {
+        (void)!tern_stream_send_write(&client->whole.stream.out->send, tern_slice_of(bytes, len),
+                                      &taken);
         written += taken;
-        tern_stream_note_blocked(&client->stream, &client->conn_send);
+        tern_stream_note_blocked(&client->whole.stream, &client->conn_send);
         if (written == size)
-          assert_int_equal(tern_stream_send_finish(&client->stream.send), TERN_OK);
+          assert_int_equal(tern_stream_send_finish(&client->whole.stream.out->send), TERN_OK);
       }
       send_one(client, &there);
       send_one(server, &back);

@@ -568,7 +568,7 @@ static void test_crypto_and_rewind(void **state)
   uint32_t count = 0;
   size_t taken;
   fill_bytes(bytes, 0, sizeof bytes);
-  tern_stream_send_init_crypto(&send, &alloc);
+  tern_stream_send_init_crypto(&send, &alloc, 0);
   assert_int_equal(tern_stream_send_write(&send, tern_slice_of(bytes, 5000), &taken), TERN_OK);
   send_all(&send, 1100, records, &count);
   assert_int_equal(count, 5);

@@ -206,11 +206,11 @@ static void test_ours_wait_for_credit(void **state)
   for (uint64_t i = 0; i < 3; i++)
     assert_int_equal(tern_stream_set_open(&fixture->set, TERN_DIR_BIDI, &streams[i]), TERN_OK);
   assert_false(tern_stream_set_can_send(&fixture->set, streams[0]));
-  assert_int_equal(tern_flow_send_room(&streams[0]->flow_send), 0);
+  assert_int_equal(tern_flow_send_room(&streams[0]->out->flow), 0);
   set_peer_limits(fixture, 2);
   assert_true(tern_stream_set_can_send(&fixture->set, streams[1]));
   assert_false(tern_stream_set_can_send(&fixture->set, streams[2]));
-  assert_int_equal(tern_flow_send_room(&streams[0]->flow_send), 222);
+  assert_int_equal(tern_flow_send_room(&streams[0]->out->flow), 222);
   /* The peer cannot know of the one that waits. */
   assert_int_equal(get(fixture, streams[2]->id, TERN_FRAME_MAX_STREAM_DATA), TERN_STREAM_BAD_STATE);
   assert_int_equal(get(fixture, streams[1]->id, TERN_FRAME_MAX_STREAM_DATA), TERN_STREAM_FOUND);
@@ -243,7 +243,7 @@ static void test_ours_wait_for_credit(void **state)
   assert_int_equal(streams[3]->id, 12);
   assert_int_equal(tern_stream_set_open(&fixture->set, TERN_DIR_UNI, &streams[4]), TERN_OK);
   assert_int_equal(streams[4]->id, 2);
-  assert_int_equal(tern_flow_send_room(&streams[4]->flow_send), 333);
+  assert_int_equal(tern_flow_send_room(&streams[4]->out->flow), 333);
   free_fixture(fixture);
 }
 

@@ -530,7 +530,7 @@ static void test_windows_tune(void **state)
   while (stream->acked_to < 1500000)
     assert_true(pair_step(&pair, TERN_TIME_NEVER));
   struct pair_stream *peer = pair_peer_of(&pair, stream);
-  assert_int_equal(peer->stream->flow_recv.window_bytes, 100000);
+  assert_int_equal(peer->stream->in->flow.window_bytes, 100000);
   uint32_t conn_window = pair.conn[PAIR_SERVER]->body->flow_recv.window_bytes;
   assert_true(conn_window >= 150000 && conn_window <= 200000);
   assert_true(pair_run_until(&pair, pair_are_streams_closed));
