@@ -252,12 +252,28 @@ static void clean_up(void *arg)
   tern_alloc_give(h3->alloc, h3, sizeof(*h3));
 }
 
+/* `config` is good. */
+static struct tern_h3_kept keep_config(const tern_h3_config *config)
+{
+  struct tern_h3_kept kept = {
+      .field_section_max_bytes = (uint32_t)config->field_section_max_bytes,
+      .qpack_table_bytes = (uint32_t)config->qpack_table_bytes,
+      .qpack_blocked_streams = (uint32_t)config->qpack_blocked_streams,
+      .qpack_encoder_bytes = (uint32_t)config->qpack_encoder_bytes,
+      .header_timeout_ms = (uint32_t)config->header_timeout_ms,
+      .body_timeout_ms = (uint32_t)config->body_timeout_ms,
+      .grease = config->grease,
+      .early = (uint8_t)config->early,
+  };
+  return kept;
+}
+
 static void init(tern_h3 *h3, tern_conn *conn, const tern_h3_config *config)
 {
   struct tern_alloc *alloc = tern_conn_alloc(conn);
   h3->conn = conn;
   h3->alloc = alloc;
-  h3->config = *config;
+  h3->config = keep_config(config);
   h3->is_server = tern_conn_is_server(conn);
   h3->max_push_id = NO_ID;
   h3->goaway_received = NO_ID;

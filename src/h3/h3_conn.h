@@ -60,12 +60,24 @@ struct tern_h3_in {
   struct tern_h3_varint varint;
 };
 
+/* A tern_h3_config that was checked: no value of it is large. */
+struct tern_h3_kept {
+  uint32_t field_section_max_bytes;
+  uint32_t qpack_table_bytes;
+  uint32_t qpack_blocked_streams;
+  uint32_t qpack_encoder_bytes;
+  uint32_t header_timeout_ms;
+  uint32_t body_timeout_ms;
+  bool grease;
+  uint8_t early; /* tern_h3_early */
+};
+
 struct tern_h3 {
   tern_conn *conn;
   struct tern_alloc *alloc;
   const tern_h3_ops *ops;
   void *app;
-  tern_h3_config config;
+  struct tern_h3_kept config;
   bool is_server;
   bool is_closed; /* we closed, or the connection is gone: process nothing more */
 

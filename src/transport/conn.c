@@ -125,8 +125,8 @@ void tern_conn_drop_space(tern_conn *conn, enum tern_space_id id)
   if (*place == NULL)
     return;
   tern_conn_forget_in_flight(conn, *place);
-  if (conn->news.ack.space == *place)
-    memset(&conn->news.ack, 0, sizeof conn->news.ack);
+  if (conn->endpoint->ack_news.space == *place)
+    tern_conn_forget_acks(conn);
   free_space(conn, *place);
   *place = NULL;
   /* [rfc9002-6.2.2] the backoff starts anew when keys are discarded. */
@@ -157,7 +157,7 @@ tern_status tern_conn_make_body(tern_conn *conn)
                                       .window_max_bytes = config->stream_window_max_bytes,
                                       .send_buffer_bytes = config->send_buffer_bytes};
   tern_stream_set_init(&body->streams, &args);
-  tern_scheduler_init(&body->scheduler, STREAM_QUANTUM_BYTES);
+  tern_scheduler_init(&body->scheduler, &conn->alloc, STREAM_QUANTUM_BYTES);
   tern_flow_send_init(&body->flow_send, 0);
   tern_flow_recv_init(&body->flow_recv, config->conn_window_bytes, config->conn_window_max_bytes);
   tern_dgram_init(&body->dgram, &conn->alloc);
@@ -201,6 +201,7 @@ static void free_body(tern_conn *conn)
   bool before = tern_endpoint_enter_hook(conn->endpoint);
   tern_stream_set_deinit(&body->streams);
   tern_endpoint_leave_hook(conn->endpoint, before);
+  tern_scheduler_deinit(&body->scheduler);
   tern_dgram_deinit(&body->dgram);
   tern_conn_free_tickets(conn);
   tern_alloc_give(&conn->alloc, body, sizeof *body);
@@ -462,6 +463,7 @@ void tern_conn_free(tern_conn *conn)
   tern_list_remove(&conn->touched_node);
   tern_list_remove(&conn->due_node);
   tern_heap_remove(&endpoint->timers, &conn->timer);
+  tern_conn_forget_acks(conn);
   remove_ids(conn);
   free_packets(conn, &conn->early);
   free_packets(conn, &conn->replayed);

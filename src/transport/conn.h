@@ -121,26 +121,11 @@ struct tern_conn_body {
   tern_slice ticket_extra;          /* client: what followed the ticket, owned */
 };
 
-/* What the ACK frames of a batch said, merged; settle_acks works it off. */
-struct tern_ack_news {
-  uint64_t acked_bytes;
-  uint64_t prior_in_flight_bytes;
-  uint64_t newest_number; /* newly acknowledged */
-  tern_time newest_sent_time;
-  uint64_t ecn_ce;
-  uint64_t ecn_marked; /* newly acknowledged packets that left with a mark */
-  struct tern_rate_sample rate;
-  struct tern_pn_space *space; /* of the newest */
-  bool has_acked;
-  bool has_rtt;
-};
-
 /* Work that settle owes the connection, gathered while a batch is parsed. */
 struct tern_conn_news {
-  struct tern_ack_news ack; /* of the active route */
-  bool connected;           /* tell the application */
-  bool token;               /* the server gave one; it is in conn->token */
-  bool streams_bidi;        /* the peer raised a limit */
+  bool connected;    /* tell the application */
+  bool token;        /* the server gave one; it is in conn->token */
+  bool streams_bidi; /* the peer raised a limit */
   bool streams_uni;
 };
 
@@ -185,10 +170,14 @@ struct tern_conn {
   bool is_told;      /* on_conn or on_connected was called */
   bool is_closed_told;
   bool wants_handshake_done;
-  bool wants_new_token;  /* server: NEW_TOKEN is due */
-  bool is_shutting_down; /* graceful close: waits for the streams */
-  bool is_early;         /* client: sends 0-RTT packets; server: took some, handshake under way */
-  uint8_t early_status;  /* tern_early */
+  bool wants_new_token;   /* server: NEW_TOKEN is due */
+  bool is_shutting_down;  /* graceful close: waits for the streams */
+  bool is_early;          /* client: sends 0-RTT packets; server: took some, handshake under way */
+  bool idle_sent;         /* an eliciting packet was sent since the last one received */
+  uint8_t early_status;   /* tern_early */
+  uint8_t early_count;    /* packets in `early` */
+  bool has_handshake_ack; /* client: the server has validated our address */
+  bool is_app_limited;    /* the last send round ran out of data before the window */
   bool has_peer_params;
   bool has_received; /* a packet of the peer was opened: Version Negotiation is no more */
   bool has_retry;    /* the connection began anew after a Retry; there is no second */
@@ -219,14 +208,12 @@ struct tern_conn {
   struct tern_conn_body *body;
   struct tern_early_packet *early;
   struct tern_early_packet *replayed; /* opened in this batch; freed when it is settled */
-  uint8_t early_count;
 
   struct tern_conn_end end; /* why it ends; kind NONE while it lives */
   tern_time started_at;
   tern_time connected_at;
   tern_time idle_from;    /* last packet received, or first eliciting one sent since */
   tern_time rested_from;  /* idle_from when it rested last */
-  bool idle_sent;         /* an eliciting packet was sent since the last one received */
   tern_time keys_drop_at; /* the previous key phase is forgotten; TERN_TIME_NEVER = none */
   tern_time pace_at;      /* the pacer lets more out; TERN_TIME_NEVER = it holds nothing back */
   tern_time retry_at;     /* no memory for a packet: not before this */
@@ -234,13 +221,11 @@ struct tern_conn {
   tern_time end_at;       /* closing and draining end */
   tern_time shutdown_at;
   uint64_t shutdown_code;
-  const tern_cc_ops *cc;    /* of its routes, also those to come */
-  uint64_t pacing_rate_max; /* bytes per second; 0 = no cap */
-  uint32_t pto_count;
+  const tern_cc_ops *cc;         /* of its routes, also those to come */
+  uint64_t pacing_rate_max;      /* bytes per second; 0 = no cap */
   tern_time anti_deadlock_since; /* see pto.h */
-  bool has_handshake_ack;        /* client: the server has validated our address */
-  bool is_app_limited;           /* the last send round ran out of data before the window */
-  uint32_t close_packets;        /* received while closing: answers back off */
+  uint32_t pto_count;
+  uint32_t close_packets; /* received while closing: answers back off */
   uint32_t close_answer_at;
 
   uint64_t source;          /* the peer's network, if its connections are counted */
@@ -454,6 +439,8 @@ bool tern_conn_on_ack(tern_conn *conn, const struct tern_on_frame_args *args,
                       const struct tern_frame *frame);
 /* Once per batch: losses, then the controller. */
 void tern_conn_settle_acks(tern_conn *conn);
+/* What they said is of no use any more. */
+void tern_conn_forget_acks(tern_conn *conn);
 /* Declares what is lost by number and by time; returns the bytes. */
 uint64_t tern_conn_detect_losses(tern_conn *conn, struct tern_pn_space *space);
 void tern_conn_show_congestion(tern_conn *conn, struct tern_route *route);

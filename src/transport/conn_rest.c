@@ -39,6 +39,7 @@ void tern_conn_rest(tern_conn *conn)
   tern_acks_trim(&space->acks);
   tern_conn_rest_crypto(conn, space);
   tern_stream_set_trim(&conn->body->streams);
+  tern_scheduler_trim(&conn->body->scheduler);
   tern_dgram_trim(&conn->body->dgram);
   if (conn->layer.rest != NULL)
     conn->layer.rest(conn->layer.rest_arg);

@@ -19,6 +19,7 @@
 #include "base/map.h"
 #include "crypto/protect.h"
 #include "event/event.h"
+#include "recovery/rate.h"
 #include "transport/admission.h"
 #include "transport/replies.h"
 #include "transport/stream_recv.h"
@@ -88,6 +89,21 @@ struct tern_in {
   size_t count;
 };
 
+/* What the ACK frames of a batch said of a connection's active route, merged; settle_acks works it off, at
+ * the latest when another connection's ACK frame comes: there is one for all. */
+struct tern_ack_news {
+  tern_conn *conn; /* whose they are, or NULL */
+  uint64_t acked_bytes;
+  uint64_t prior_in_flight_bytes;
+  uint64_t newest_number; /* newly acknowledged */
+  tern_time newest_sent_time;
+  uint64_t ecn_ce;
+  uint64_t ecn_marked; /* newly acknowledged packets that left with a mark */
+  struct tern_rate_sample rate;
+  struct tern_pn_space *space; /* of the newest */
+  bool has_acked;
+};
+
 struct tern_endpoint {
   tern_config config;
   const tern_endpoint_ops *ops;
@@ -105,6 +121,7 @@ struct tern_endpoint {
   struct tern_list touched;
   struct tern_list due;
   struct tern_piece_pool pieces;
+  struct tern_ack_news ack_news;
   struct tern_in in;
   struct tern_out out;
   struct tern_replies replies;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What became of packets: acknowledged or lost.
  *
- *   ACK frame  ->  packets resolved, producers told, bytes and samples merged into news.ack
+ *   ACK frame  ->  packets resolved, producers told, bytes and samples merged into ack_news
  *   settle     ->  losses by number and time, then one call to the controller for the whole batch
  *
  * Losses by time and probe timeouts are in probe.c. */
@@ -228,10 +228,32 @@ static void on_spurious(tern_conn *conn, struct tern_pn_space *space,
              .number = number);
 }
 
+void tern_conn_forget_acks(tern_conn *conn)
+{
+  struct tern_ack_news *news = &conn->endpoint->ack_news;
+
+  if (news->conn == conn)
+    memset(news, 0, sizeof *news);
+}
+
+/* Those of another connection are settled first. */
+static struct tern_ack_news *get_news(tern_conn *conn)
+{
+  struct tern_ack_news *news = &conn->endpoint->ack_news;
+
+  if (news->conn == conn)
+    return news;
+  if (news->conn != NULL && tern_conn_is_open(news->conn))
+    tern_conn_settle_acks(news->conn);
+  memset(news, 0, sizeof *news);
+  news->conn = conn;
+  return news;
+}
+
 static void on_packet_acked(tern_conn *conn, struct tern_pn_space *space,
                             struct tern_sent_packet *packet, uint64_t number)
 {
-  struct tern_ack_news *news = &conn->news.ack;
+  struct tern_ack_news *news = get_news(conn);
   struct tern_route *route = conn->path.routes[packet->route];
   tern_time now = conn->endpoint->now;
 
@@ -333,7 +355,6 @@ static void take_rtt_sample(tern_conn *conn, struct tern_pn_space *space,
     if (other != NULL)
       tern_persistent_on_rtt_sample(&other->loss.persistent, now);
   }
-  conn->news.ack.has_rtt = true;
   TERN_EVENT(&conn->endpoint->events, conn->id, rtt_updated, .latest_ns = route->rtt.latest_ns,
              .smoothed_ns = route->rtt.smoothed_ns, .variation_ns = route->rtt.variation_ns,
              .min_ns = route->rtt.min_ns);
@@ -353,8 +374,9 @@ static void judge_ecn(tern_conn *conn, struct tern_pn_space *space, const struct
                              .is_largest_new = !space->loss.has_acked ||
                                                frame->u.ack.largest > space->loss.largest_acked};
 
-  conn->news.ack.ecn_marked += facts->ect0_count + facts->ect1_count;
-  conn->news.ack.ecn_ce += tern_ecn_on_ack(&route->ecn, &space->ecn, &ack);
+  struct tern_ack_news *news = get_news(conn);
+  news->ecn_marked += facts->ect0_count + facts->ect1_count;
+  news->ecn_ce += tern_ecn_on_ack(&route->ecn, &space->ecn, &ack);
   if (route->ecn.state != before)
     TERN_EVENT(&conn->endpoint->events, conn->id, ecn_state,
                .state = route->ecn.state == TERN_ECN_CAPABLE ? "capable" : "failed",
@@ -593,7 +615,7 @@ static bool is_window_unused(const tern_conn *conn, const struct tern_route *rou
 {
   uint64_t window_bytes = route->cc->window_bytes(route->cc_state);
 
-  return conn->is_app_limited || conn->news.ack.prior_in_flight_bytes < window_bytes / 2;
+  return conn->is_app_limited || conn->endpoint->ack_news.prior_in_flight_bytes < window_bytes / 2;
 }
 
 static void update_prr(struct tern_route *route, const tern_cc_ack *ack)
@@ -608,10 +630,10 @@ static void update_prr(struct tern_route *route, const tern_cc_ack *ack)
 
 void tern_conn_settle_acks(tern_conn *conn)
 {
-  struct tern_ack_news *news = &conn->news.ack;
+  struct tern_ack_news *news = &conn->endpoint->ack_news;
   struct tern_route *route = tern_conn_route(conn);
 
-  if (!news->has_acked)
+  if (news->conn != conn || !news->has_acked)
     return;
   uint64_t lost_bytes = detect_all_losses(conn);
   tern_cc_ack ack = {.now = conn->endpoint->now,

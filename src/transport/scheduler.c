@@ -148,29 +148,67 @@ static void ring_remove(struct tern_sched_bucket *bucket, struct tern_sched_node
 
 /* ---- buckets ---- */
 
-void tern_scheduler_init(struct tern_scheduler *scheduler, uint32_t quantum_bytes)
+#define OTHERS_BYTES (TERN_URGENCIES * sizeof(struct tern_sched_bucket))
+
+void tern_scheduler_init(struct tern_scheduler *scheduler, struct tern_alloc *alloc,
+                         uint32_t quantum_bytes)
 {
-  *scheduler = (struct tern_scheduler){0};
-  scheduler->quantum_bytes = quantum_bytes;
+  *scheduler = (struct tern_scheduler){.alloc = alloc, .quantum_bytes = quantum_bytes};
+  scheduler->usual.is_heap_turn = true;
+}
+
+void tern_scheduler_deinit(struct tern_scheduler *scheduler)
+{
+  tern_alloc_give(scheduler->alloc, scheduler->others, OTHERS_BYTES);
+  scheduler->others = NULL;
+}
+
+void tern_scheduler_trim(struct tern_scheduler *scheduler)
+{
+  if (scheduler->used == 0)
+    tern_scheduler_deinit(scheduler);
+}
+
+static struct tern_sched_bucket *bucket_at(struct tern_scheduler *scheduler, uint32_t index)
+{
+  return index == TERN_URGENCY_DEFAULT ? &scheduler->usual : &scheduler->others[index];
+}
+
+/* The first that has something; only if used. */
+static const struct tern_sched_bucket *first_bucket(const struct tern_scheduler *scheduler)
+{
+  /* [rfc9218-4.1] the lowest urgency value first */
+  uint32_t index = (uint32_t)__builtin_ctz(scheduler->used);
+  return index == TERN_URGENCY_DEFAULT ? &scheduler->usual : &scheduler->others[index];
+}
+
+static bool make_others(struct tern_scheduler *scheduler)
+{
+  if (scheduler->others != NULL)
+    return true;
+  scheduler->others = tern_alloc_take_zero(scheduler->alloc, OTHERS_BYTES);
+  if (scheduler->others == NULL)
+    return false;
   for (uint32_t i = 0; i < TERN_URGENCIES; i++)
-    scheduler->buckets[i].is_heap_turn = true;
+    scheduler->others[i].is_heap_turn = true;
+  return true;
 }
 
 static void take_out(struct tern_scheduler *scheduler, struct tern_sched_node *node)
 {
-  struct tern_sched_bucket *bucket = &scheduler->buckets[node->urgency];
   if (node->place == TERN_SCHED_PARKED) {
     struct tern_sched_node *next = circle_remove(node);
     if (scheduler->parked == node)
       scheduler->parked = next;
   } else {
+    struct tern_sched_bucket *bucket = bucket_at(scheduler, node->bucket);
     if (node->place == TERN_SCHED_HEAP)
       heap_remove(bucket, node);
     else
       ring_remove(bucket, node);
     scheduler->count--;
     if (bucket->heap == NULL && bucket->ring == NULL)
-      scheduler->used = (uint8_t)(scheduler->used & ~(1u << node->urgency));
+      scheduler->used = (uint8_t)(scheduler->used & ~(1u << node->bucket));
   }
   node->place = TERN_SCHED_OUT;
   node->prev = NULL;
@@ -180,7 +218,9 @@ static void take_out(struct tern_scheduler *scheduler, struct tern_sched_node *n
 
 static void put_in(struct tern_scheduler *scheduler, struct tern_sched_node *node)
 {
-  struct tern_sched_bucket *bucket = &scheduler->buckets[node->urgency];
+  bool is_usual = node->urgency == TERN_URGENCY_DEFAULT || !make_others(scheduler);
+  node->bucket = is_usual ? TERN_URGENCY_DEFAULT : node->urgency;
+  struct tern_sched_bucket *bucket = bucket_at(scheduler, node->bucket);
   if (node->is_incremental) {
     ring_insert(bucket, node);
     node->place = TERN_SCHED_RING;
@@ -188,7 +228,7 @@ static void put_in(struct tern_scheduler *scheduler, struct tern_sched_node *nod
     heap_insert(bucket, node);
     node->place = TERN_SCHED_HEAP;
   }
-  scheduler->used = (uint8_t)(scheduler->used | 1u << node->urgency);
+  scheduler->used = (uint8_t)(scheduler->used | 1u << node->bucket);
   scheduler->count++;
 }
 
@@ -216,8 +256,7 @@ struct tern_stream *tern_scheduler_next(const struct tern_scheduler *scheduler)
 {
   if (scheduler->used == 0)
     return NULL;
-  /* [rfc9218-4.1] the lowest urgency value first */
-  const struct tern_sched_bucket *bucket = &scheduler->buckets[__builtin_ctz(scheduler->used)];
+  const struct tern_sched_bucket *bucket = first_bucket(scheduler);
   return stream_of(is_turn_of_heap(bucket) ? bucket->heap : bucket->ring);
 }
 
@@ -225,7 +264,7 @@ uint64_t tern_scheduler_turn_bytes(const struct tern_scheduler *scheduler)
 {
   if (scheduler->used == 0)
     return 0;
-  const struct tern_sched_bucket *bucket = &scheduler->buckets[__builtin_ctz(scheduler->used)];
+  const struct tern_sched_bucket *bucket = first_bucket(scheduler);
   bool is_alone =
       bucket->ring == NULL || (bucket->heap == NULL && bucket->ring->next == bucket->ring);
   if (is_alone)
@@ -240,9 +279,9 @@ void tern_scheduler_on_served(struct tern_scheduler *scheduler, struct tern_stre
                               uint64_t bytes)
 {
   struct tern_sched_node *node = &stream->sched;
-  struct tern_sched_bucket *bucket = &scheduler->buckets[node->urgency];
   if (node->place != TERN_SCHED_HEAP && node->place != TERN_SCHED_RING)
     return;
+  struct tern_sched_bucket *bucket = bucket_at(scheduler, node->bucket);
   bucket->served_bytes = bytes < UINT32_MAX - bucket->served_bytes
                              ? bucket->served_bytes + (uint32_t)bytes
                              : UINT32_MAX;

@@ -10,6 +10,9 @@
  * A stream is in here exactly while it has something to send. One that only the connection's flow
  * control holds back is parked, so that the others are found without stepping over it.
  *
+ * Most connections know one urgency: the other buckets are made by the first stream that has another one. If
+ * there is no memory for them, it is served like one of the default urgency.
+ *
  * Insertion, removal and parking are O(1), the by-id order is a pairing heap with O(log n) amortised
  * removal. The functions of this header are all that the spine uses: another scheduler replaces the
  * file. */
@@ -17,6 +20,8 @@
 #define TERN_TRANSPORT_SCHEDULER_H
 
 #include <tern/base.h>
+
+#include "base/alloc.h"
 
 struct tern_stream;
 
@@ -36,6 +41,7 @@ struct tern_sched_node {
   struct tern_sched_node *next; /* heap: next sibling */
   struct tern_sched_node *child;
   uint8_t place;   /* enum tern_sched_place */
+  uint8_t bucket;  /* it is queued in; its urgency's but for want of memory */
   uint8_t urgency; /* 0 to 7; change with tern_scheduler_set_priority */
   bool is_incremental;
 };
@@ -49,16 +55,23 @@ struct tern_sched_bucket {
 };
 
 struct tern_scheduler {
-  struct tern_sched_bucket buckets[TERN_URGENCIES];
-  struct tern_sched_node *parked; /* circular */
-  uint32_t count;                 /* queued, without parked */
+  struct tern_alloc *alloc;
+  struct tern_sched_bucket usual;   /* of TERN_URGENCY_DEFAULT */
+  struct tern_sched_bucket *others; /* by urgency, TERN_URGENCIES of them, or NULL */
+  struct tern_sched_node *parked;   /* circular */
+  uint32_t count;                   /* queued, without parked */
   uint32_t quantum_bytes;
   uint8_t used; /* bit u: bucket u is not empty */
 };
 
 /* `quantum_bytes`: how much an incremental stream sends before the next has its turn; 0 = one packet
  * each (every on_served ends the turn). */
-void tern_scheduler_init(struct tern_scheduler *scheduler, uint32_t quantum_bytes);
+void tern_scheduler_init(struct tern_scheduler *scheduler, struct tern_alloc *alloc,
+                         uint32_t quantum_bytes);
+/* Streams that are still in are forgotten. */
+void tern_scheduler_deinit(struct tern_scheduler *scheduler);
+/* Gives back what an empty scheduler does not need. */
+void tern_scheduler_trim(struct tern_scheduler *scheduler);
 static inline bool tern_scheduler_is_empty(const struct tern_scheduler *scheduler)
 {
   return scheduler->count == 0;

@@ -19,8 +19,8 @@ void tern_stream_set_init(struct tern_stream_set *set, const struct tern_stream_
   set->is_server = args->is_server;
   set->seed = args->seed | 1;
   set->first_free = NO_SLOT;
-  set->window_bytes = args->window_bytes;
-  set->window_max_bytes = args->window_max_bytes;
+  set->window_bytes = (uint32_t)args->window_bytes;
+  set->window_max_bytes = (uint32_t)args->window_max_bytes;
   set->send_buffer_bytes = args->send_buffer_bytes;
   tern_pool_init(&set->pool, args->alloc, sizeof(struct tern_stream_whole));
   set->peers[TERN_DIR_BIDI].concurrent = args->streams_bidi_max;

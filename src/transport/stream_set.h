@@ -61,8 +61,8 @@ struct tern_stream_set {
   struct tern_streams_ours ours[2]; /* by enum tern_stream_dir */
   struct tern_streams_peers peers[2];
   bool is_server;
-  uint64_t window_bytes;
-  uint64_t window_max_bytes;
+  uint32_t window_bytes; /* at most 1 GiB (config.h) */
+  uint32_t window_max_bytes;
   uint64_t send_buffer_bytes;
   uint64_t send_limit_bidi_local_bytes;  /* the peer's parameters: bidi streams it opens */
   uint64_t send_limit_bidi_remote_bytes; /* bidi streams we open */

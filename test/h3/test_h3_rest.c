@@ -14,7 +14,7 @@
 #include "support/fake_transport.c"
 
 #define IDLE_BYTES_MAX                                                                             \
-  1344 /* HTTP/3's own, before any request: the connection, the peer's stream */
+  1280 /* HTTP/3's own, before any request: the connection, the peer's stream */
 
 struct side {
   tern_conn *conn;

@@ -7,6 +7,8 @@
 
 #define STREAMS 60
 
+static struct tern_alloc account;
+
 static struct tern_stream *new_streams(uint32_t count)
 {
   struct tern_stream *streams = calloc(count, sizeof(*streams));
@@ -30,7 +32,7 @@ static void test_urgency(void **state)
   (void)state;
   struct tern_scheduler scheduler;
   struct tern_stream *streams = new_streams(8);
-  tern_scheduler_init(&scheduler, 0);
+  tern_scheduler_init(&scheduler, &account, 0);
   assert_null(tern_scheduler_next(&scheduler));
   for (uint32_t i = 0; i < 8; i++) {
     tern_scheduler_set_priority(&scheduler, &streams[i], (uint8_t)(7 - i), i % 2 == 0);
@@ -45,6 +47,7 @@ static void test_urgency(void **state)
     tern_scheduler_remove(&scheduler, &streams[i]);
   }
   assert_true(tern_scheduler_is_empty(&scheduler));
+  tern_scheduler_deinit(&scheduler);
   free(streams);
 }
 
@@ -55,7 +58,7 @@ static void test_by_id(void **state)
   static const uint32_t order[] = {3, 1, 4, 0, 5, 2};
   struct tern_scheduler scheduler;
   struct tern_stream *streams = new_streams(6);
-  tern_scheduler_init(&scheduler, 1000);
+  tern_scheduler_init(&scheduler, &account, 1000);
   for (size_t i = 0; i < 6; i++)
     tern_scheduler_insert(&scheduler, &streams[order[i]]);
   for (uint32_t i = 0; i < 6; i++) {
@@ -63,6 +66,7 @@ static void test_by_id(void **state)
       assert_int_equal(serve(&scheduler, 1200), 4 * i);
     tern_scheduler_remove(&scheduler, &streams[i]);
   }
+  tern_scheduler_deinit(&scheduler);
   free(streams);
 }
 
@@ -72,7 +76,7 @@ static void test_in_turn(void **state)
   (void)state;
   struct tern_scheduler scheduler;
   struct tern_stream *streams = new_streams(3);
-  tern_scheduler_init(&scheduler, 2400);
+  tern_scheduler_init(&scheduler, &account, 2400);
   for (uint32_t i = 0; i < 3; i++) {
     tern_scheduler_set_priority(&scheduler, &streams[i], 3, true);
     tern_scheduler_insert(&scheduler, &streams[i]);
@@ -98,6 +102,7 @@ static void test_in_turn(void **state)
   assert_int_equal(tern_scheduler_turn_bytes(&scheduler), UINT64_MAX);
   tern_scheduler_remove(&scheduler, &streams[1]);
   assert_int_equal(tern_scheduler_turn_bytes(&scheduler), 0);
+  tern_scheduler_deinit(&scheduler);
   free(streams);
 }
 
@@ -108,7 +113,7 @@ static void test_mixed(void **state)
   struct tern_scheduler scheduler;
   struct tern_stream *streams = new_streams(4);
   uint32_t served[4] = {0};
-  tern_scheduler_init(&scheduler, 0);
+  tern_scheduler_init(&scheduler, &account, 0);
   for (uint32_t i = 0; i < 4; i++) {
     tern_scheduler_set_priority(&scheduler, &streams[i], 3, i >= 2);
     tern_scheduler_insert(&scheduler, &streams[i]);
@@ -119,6 +124,7 @@ static void test_mixed(void **state)
   assert_int_equal(served[1], 0);
   assert_int_equal(served[2], 100);
   assert_int_equal(served[3], 100);
+  tern_scheduler_deinit(&scheduler);
   free(streams);
 }
 
@@ -127,7 +133,7 @@ static void test_park(void **state)
   (void)state;
   struct tern_scheduler scheduler;
   struct tern_stream *streams = new_streams(4);
-  tern_scheduler_init(&scheduler, 0);
+  tern_scheduler_init(&scheduler, &account, 0);
   for (uint32_t i = 0; i < 4; i++)
     tern_scheduler_insert(&scheduler, &streams[i]);
   for (uint32_t i = 0; i < 3; i++) {
@@ -145,6 +151,7 @@ static void test_park(void **state)
   assert_int_equal(scheduler.count, 3);
   assert_int_equal(serve(&scheduler, 1), 8);
   assert_null(scheduler.parked);
+  tern_scheduler_deinit(&scheduler);
   free(streams);
 }
 
@@ -181,7 +188,7 @@ static void test_random_churn(void **state)
     struct tern_scheduler scheduler;
     struct tern_stream *streams = new_streams(STREAMS);
     tern_random_seeded_init(&random, seed);
-    tern_scheduler_init(&scheduler, (uint32_t)draw_below(&random, 5000));
+    tern_scheduler_init(&scheduler, &account, (uint32_t)draw_below(&random, 5000));
     for (uint32_t step = 0; step < 5000; step++) {
       struct tern_stream *stream = &streams[draw_below(&random, STREAMS)];
       switch (draw_below(&random, 7)) {
@@ -214,6 +221,7 @@ static void test_random_churn(void **state)
       tern_scheduler_remove(&scheduler, &streams[i]);
     assert_true(tern_scheduler_is_empty(&scheduler) && scheduler.parked == NULL &&
                 scheduler.used == 0);
+    tern_scheduler_deinit(&scheduler);
     free(streams);
   }
   print_message("seeds 1 to 60\n");
@@ -228,7 +236,7 @@ static void test_ring_is_fair(void **state)
   struct tern_stream *streams = new_streams(STREAMS);
   uint32_t waited[STREAMS] = {0};
   tern_random_seeded_init(&random, 1);
-  tern_scheduler_init(&scheduler, 0);
+  tern_scheduler_init(&scheduler, &account, 0);
   for (uint32_t i = 0; i < STREAMS; i++) {
     tern_scheduler_set_priority(&scheduler, &streams[i], 3, true);
     tern_scheduler_insert(&scheduler, &streams[i]);
@@ -245,16 +253,49 @@ static void test_ring_is_fair(void **state)
     else
       tern_scheduler_insert(&scheduler, stream);
   }
+  tern_scheduler_deinit(&scheduler);
+  free(streams);
+}
+
+/* Without memory for other urgencies a stream is served as if it had the default one, and leaves from where
+ * it is. */
+static void test_no_memory(void **state)
+{
+  (void)state;
+  struct tern_scheduler scheduler;
+  struct tern_stream *streams = new_streams(3);
+  tern_scheduler_init(&scheduler, &account, 0);
+  for (uint32_t i = 0; i < 3; i++)
+    tern_scheduler_set_priority(&scheduler, &streams[i], (uint8_t)(5 - i), false);
+  account.cap_bytes = account.used_bytes;
+  for (uint32_t i = 0; i < 3; i++)
+    tern_scheduler_insert(&scheduler, &streams[i]);
+  assert_null(scheduler.others);
+  assert_int_equal(serve(&scheduler, 1), 0); /* by id */
+  account.cap_bytes = UINT64_MAX;
+  tern_scheduler_remove(&scheduler, &streams[0]);
+  tern_scheduler_insert(&scheduler, &streams[0]); /* urgency 5, now apart */
+  assert_non_null(scheduler.others);
+  assert_int_equal(serve(&scheduler, 1), 4);
+  tern_scheduler_trim(&scheduler);
+  assert_non_null(scheduler.others);
+  for (uint32_t i = 0; i < 3; i++)
+    tern_scheduler_remove(&scheduler, &streams[i]);
+  assert_true(tern_scheduler_is_empty(&scheduler) && scheduler.used == 0);
+  tern_scheduler_trim(&scheduler);
+  assert_null(scheduler.others);
+  assert_int_equal(account.used_bytes, 0);
   free(streams);
 }
 
 int main(void)
 {
+  account = make_account();
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_urgency),      cmocka_unit_test(test_by_id),
       cmocka_unit_test(test_in_turn),      cmocka_unit_test(test_mixed),
-      cmocka_unit_test(test_park),         cmocka_unit_test(test_random_churn),
-      cmocka_unit_test(test_ring_is_fair),
+      cmocka_unit_test(test_park),         cmocka_unit_test(test_no_memory),
+      cmocka_unit_test(test_random_churn), cmocka_unit_test(test_ring_is_fair),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
