@@ -41,7 +41,7 @@ struct tern_uring {
   struct io_uring ring, send_ring;
   uint8_t *memory; /* the buffers' ring, the buffers */
   struct msghdr shape;
-  uint16_t lent[TERN_UDP_BATCH];
+  uint16_t lent[BUFFERS];
   size_t lent_count;
   uint64_t tags[2]; /* of the sockets' recvmsg; 0 = not armed */
   uint64_t next_tag;
@@ -368,7 +368,7 @@ static size_t reap(tern_loop *loop, size_t own, tern_datagram batch[TERN_UDP_BAT
   struct tern_uring *uring = loop->uring;
   struct io_uring_cqe *cqe;
   size_t count = 0;
-  while (uring->lent_count < TERN_UDP_BATCH && (cqe = peek(uring)) != NULL) {
+  while (uring->lent_count < BUFFERS && (cqe = peek(uring)) != NULL) {
     size_t i = get_index(uring, cqe);
     if (i == 1 - own)
       break;
@@ -389,7 +389,7 @@ static size_t receive_uring(tern_loop *loop, struct tern_udp *udp,
     receive_more(loop);
     count = reap(loop, own, batch);
   }
-  *is_drained = uring->lent_count < TERN_UDP_BATCH && uring->tags[own] != 0;
+  *is_drained = uring->lent_count < BUFFERS && uring->tags[own] != 0;
   return count;
 }
 

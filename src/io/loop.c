@@ -102,6 +102,7 @@ static tern_status open_udp(tern_loop *loop, const tern_addr *local)
       .gro = config->gro,
       .txtime = config->txtime,
       .reuse_port = config->reuse_port,
+      .batch_max = config->datagrams_per_turn,
       .errors = config->listen.family == 0,
       .busy_poll_ns = config->busy_poll_ns,
   };

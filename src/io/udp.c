@@ -19,7 +19,9 @@
 
 /* Room for all that is asked for: both kinds of pktinfo and traffic class, drops, GRO: 168 bytes. */
 #define CONTROL_BYTES 256
-#define RXQ_OVFL 40 /* SO_RXQ_OVFL, which some libc headers hide */
+#define BATCH_MIN 8
+#define BATCH_BYTES 131072 /* more than this at a time is no gain */
+#define RXQ_OVFL 40        /* SO_RXQ_OVFL, which some libc headers hide */
 
 struct tern_udp_batch {
   struct mmsghdr messages[TERN_UDP_BATCH];
@@ -171,6 +173,10 @@ tern_status tern_udp_init(struct tern_udp *udp, const struct tern_udp_args *args
   tern_udp_set_sender(udp, NULL, NULL);
   udp->is_ipv6 = args->local.family == 6;
   udp->has_errors = args->errors;
+  udp->wanted = 2 * BATCH_MIN;
+  udp->wanted_max = TERN_UDP_BATCH;
+  if (args->batch_max != 0 && args->batch_max < TERN_UDP_BATCH)
+    udp->wanted_max = args->batch_max;
   /* Not zeroed: most of it is buffers whose pages stay untouched until they are needed. */
   udp->batch = tern_alloc_take(alloc, sizeof *udp->batch);
   if (udp->batch == NULL)
@@ -316,21 +322,36 @@ int tern_udp_next_error(struct tern_udp *udp, tern_addr *remote)
   return error;
 }
 
+/* Buffers asked for follow what comes: many for floods of single datagrams, few for a trickle and for
+ * long GRO trains, so that the bytes are still in the cache when they are opened. */
+static void adapt(struct tern_udp *udp, size_t got)
+{
+  size_t bytes = 0;
+  for (size_t i = 0; i < got; i++)
+    bytes += udp->batch->messages[i].msg_len;
+  if (got == udp->wanted && bytes < BATCH_BYTES && udp->wanted < udp->wanted_max)
+    udp->wanted = 2 * udp->wanted < udp->wanted_max ? 2 * udp->wanted : udp->wanted_max;
+  else if ((got < udp->wanted / 4 || bytes > 4 * BATCH_BYTES) && udp->wanted > BATCH_MIN)
+    udp->wanted /= 2;
+}
+
 size_t tern_udp_receive(struct tern_udp *udp, tern_datagram batch[TERN_UDP_BATCH], bool *is_drained)
 {
-  for (size_t i = 0; i < TERN_UDP_BATCH; i++) {
+  uint32_t wanted = udp->wanted;
+  for (size_t i = 0; i < wanted; i++) {
     struct msghdr *header = &udp->batch->messages[i].msg_hdr;
     header->msg_namelen = sizeof udp->batch->names[i];
     header->msg_controllen = CONTROL_BYTES;
   }
   udp->receive_calls++;
-  int got = recvmmsg(udp->fd, udp->batch->messages, TERN_UDP_BATCH, MSG_DONTWAIT, NULL);
-  *is_drained = got < TERN_UDP_BATCH && !(got < 0 && errno == EINTR);
+  int got = recvmmsg(udp->fd, udp->batch->messages, wanted, MSG_DONTWAIT, NULL);
+  *is_drained = got < (int)wanted && !(got < 0 && errno == EINTR);
   if (got < 0) {
     if (errno != EAGAIN && errno != EINTR)
       tern_udp_on_receive_error(udp, errno);
     return 0;
   }
+  adapt(udp, (size_t)got);
   size_t count = 0;
   for (size_t i = 0; i < (size_t)got; i++) {
     struct mmsghdr *message = &udp->batch->messages[i];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A non-blocking UDP socket that moves bursts.
  *
- *   in:   recvmmsg -> [64 KiB buffer] x 16, each one datagram, or with GRO up to 64 of one sender
+ *   in:   recvmmsg -> [64 KiB buffer] x 8 to 64, each one datagram, or with GRO up to 64 of one sender
  *   out:  runs -> messages (a run, or with GSO off its datagrams) -> sendmmsg
  *
  * GSO that the system refuses for a burst (EIO without checksum offload, EINVAL from odd drivers) is
@@ -16,7 +16,7 @@
 #include "base/alloc.h"
 #include "io/notice.h"
 
-#define TERN_UDP_BATCH 16            /* buffers per recvmmsg */
+#define TERN_UDP_BATCH 64            /* buffers; so many at most per recvmmsg */
 #define TERN_UDP_BUFFER_BYTES 65536  /* the largest datagram or GRO train is 65,535 */
 #define TERN_UDP_SEGMENTS_MAX 64     /* per GSO message: UDP_MAX_SEGMENTS of older kernels */
 #define TERN_UDP_GSO_BYTES_MAX 65000 /* per GSO message: 65,535 less the largest IP headers */
@@ -29,6 +29,7 @@ struct tern_udp_args {
   bool gro;
   bool txtime;
   bool reuse_port;
+  uint32_t batch_max;    /* datagrams per recvmmsg, 0 = TERN_UDP_BATCH */
   bool errors;           /* ICMP errors are kept for tern_udp_next_error */
   uint64_t busy_poll_ns; /* 0 = not */
 };
@@ -46,9 +47,10 @@ struct tern_udp {
   bool is_ipv6;
   bool has_gso;
   bool has_txtime;
-  bool has_errors; /* of ICMP */
-  uint32_t drops;  /* SO_RXQ_OVFL as last seen */
-  int last_error;  /* so that a dead network does not fill the log */
+  bool has_errors;             /* of ICMP */
+  uint32_t wanted, wanted_max; /* buffers for the next recvmmsg */
+  uint32_t drops;              /* SO_RXQ_OVFL as last seen */
+  int last_error;              /* so that a dead network does not fill the log */
   tern_time last_error_at;
   uint64_t receive_calls, send_calls; /* system calls: tests and benchmarks divide by them */
   struct tern_alloc *alloc;

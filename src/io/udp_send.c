@@ -14,7 +14,7 @@
 #include "base/assert.h"
 #include "io/sockaddr.h"
 
-#define MESSAGES_MAX 32
+#define MESSAGES_MAX 64   /* a run without GSO in one call */
 #define CONTROL_BYTES 128 /* pktinfo 40, traffic class 24, segment size 24, send time 24 */
 #define SEND_TIME 61      /* SCM_TXTIME, which some libc headers lack */
 #define ERROR_EVENT_NS TERN_SECOND
