@@ -47,7 +47,7 @@ struct tern_tls_session_args {
   tern_slice early_context; /* server: what early data depends on [rfc9001-4.6.3]; hashed */
   const tern_random_ops *random; /* used by tls_sim only; must outlive the session */
   struct tern_tls_inbox *inbox;  /* for works of others; NULL: a session that needs one fails */
-  void *inbox_owner;             /* given back by tern_tls_inbox_take: feed this session then */
+  void *inbox_owner;             /* given back by tern_tls_inbox_take: feed this handshake then */
 };
 
 enum tern_tls_result {
